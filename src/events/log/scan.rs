@@ -1,0 +1,199 @@
+//! One pass over all frames: is it one unbroken history, the one that the witness saw, and what is
+//! in it? Opening builds its indexes from it, verifying decodes everything besides.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::{
+    OpenError,
+    codes::Codes,
+    frame::{self, ChainHash, Frame, FrameError, GENESIS},
+    index::Index,
+    store::FrameStore,
+    witness::Stamp,
+};
+use crate::events::{
+    codec::{DecodeError, Record},
+    ids::{GatheringId, Offset},
+    keys::SubjectId,
+    time::Timestamp,
+};
+
+/// What to do about a damaged log.
+const RESTORE: &str = "Keep this directory as it is and restore the newest backup into an empty one (doorbook restore)";
+
+/// What the pass has found so far.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) index: Index,
+    pub(super) codes: Codes,
+    /// Whose keys must be gone, by gathering.
+    pub(super) erased: HashMap<GatheringId, Vec<SubjectId>>,
+    pub(super) head: Offset,
+    pub(super) chain: ChainHash,
+    pub(super) last_recorded_at: Timestamp,
+    pub(super) frames: u64,
+    depth: Depth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Headers, and what the indexes need.
+    Headers,
+    /// Every event, decoded whole.
+    Everything,
+}
+
+/// A pass that came to the end, or to a torn frame that may be cut.
+pub(super) struct Scanned {
+    pub(super) scan: Scan,
+    /// First offset of the torn frame.
+    pub(super) torn: Option<Offset>,
+}
+
+impl Scan {
+    /// Reads every frame. `progress` is told the head after each.
+    pub(super) fn run(
+        store: &dyn FrameStore,
+        stamp: Option<&Stamp>,
+        depth: Depth,
+        progress: &mut dyn FnMut(Offset),
+    ) -> Result<Scanned, OpenError> {
+        let mut scan = Self {
+            index: Index::default(),
+            codes: Codes::default(),
+            erased: HashMap::new(),
+            head: 0,
+            chain: GENESIS,
+            last_recorded_at: Timestamp(i64::MIN),
+            frames: 0,
+            depth,
+        };
+        let mut torn: Option<(Offset, &'static str)> = None;
+        for entry in store.frames() {
+            let (key, bytes) = entry.map_err(|reason| damaged(scan.head + 1, reason))?;
+            if let Some((first, what)) = torn {
+                // A later frame is written only after this one was durable: not a torn tail.
+                return Err(damaged(first, what));
+            }
+            match scan.frame(key, &bytes, stamp) {
+                Ok(()) => progress(scan.head),
+                Err(Fault::Torn(what)) => torn = Some((scan.head + 1, what)),
+                Err(Fault::Broken(error)) => return Err(error),
+            }
+        }
+        let witnessed = stamp.map_or(0, |stamp| stamp.offset);
+        if scan.head < witnessed {
+            let (first, what) = torn.unwrap_or((scan.head + 1, "it and what follows are missing"));
+            let detail = format!("{what}; offset {witnessed} was durable");
+            return Err(damaged(first, detail));
+        }
+        let torn = torn.map(|(first, _)| first);
+        Ok(Scanned { scan, torn })
+    }
+
+    fn frame(&mut self, key: Offset, bytes: &Bytes, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        let next = self.head + 1;
+        if key != next {
+            return Err(Fault::broken(next, "it is missing"));
+        }
+        let frame = Frame::parse(bytes).map_err(|error| match error {
+            FrameError::Damaged(what) => Fault::Torn(what),
+            FrameError::Newer(found) => Fault::Broken(newer(found.into(), frame::FORMAT.into())),
+        })?;
+        if frame.first != next {
+            return Err(Fault::broken(next, "another frame is in its place"));
+        }
+        if frame.previous != self.chain {
+            return Err(Fault::broken(
+                next,
+                "it does not follow what comes before it",
+            ));
+        }
+        for record in frame.records() {
+            let offset = self.head + 1;
+            record
+                .and_then(|record| self.record(&record, frame.first))
+                .map_err(|error| Fault::record(offset, error))?;
+        }
+        self.chain = frame::chain_hash(bytes);
+        self.frames += 1;
+        self.witness(&frame, stamp)
+    }
+
+    fn record(&mut self, record: &Record<'_>, first: Offset) -> Result<(), DecodeError> {
+        record.check_known()?;
+        let gathering = record.gathering();
+        if record.recorded_at() < self.last_recorded_at {
+            return Err(DecodeError::Value("time of recording"));
+        }
+        if let Some(code) = record.registered_code()? {
+            self.codes.registered(code, gathering);
+        }
+        if self.depth == Depth::Everything || record.is_erasure() {
+            let decoded = record.decode()?;
+            if record.is_erasure()
+                && let Some(subject) = decoded.event.subject()
+            {
+                let erased = self.erased.entry(gathering).or_default();
+                erased.push(subject.participant.to_bytes());
+            }
+        }
+        self.last_recorded_at = record.recorded_at();
+        self.index.note(gathering, first, record.offset());
+        self.head = record.offset();
+        Ok(())
+    }
+
+    /// The witness saw the chain at the end of one frame: there it must be the same.
+    fn witness(&self, frame: &Frame<'_>, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        match stamp {
+            Some(stamp) if stamp.offset < frame.first || stamp.offset > frame.last() => Ok(()),
+            Some(stamp) if stamp.offset == frame.last() && stamp.chain == self.chain => Ok(()),
+            Some(_) => Err(Fault::broken(
+                frame.first,
+                "the history up to here is not the one that was witnessed",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+enum Fault {
+    /// The frame itself is bad. At the very end, above the witness, it may be cut.
+    Torn(&'static str),
+    Broken(OpenError),
+}
+
+impl Fault {
+    fn broken(offset: Offset, detail: &str) -> Self {
+        Self::Broken(damaged(offset, detail))
+    }
+
+    fn record(offset: Offset, error: DecodeError) -> Self {
+        Self::Broken(match error {
+            DecodeError::UnknownType { schema, .. } => {
+                newer(schema.into(), schema.saturating_sub(1).into())
+            }
+            error => damaged(offset, error.to_string()),
+        })
+    }
+}
+
+pub(super) fn damaged(offset: Offset, detail: impl Into<String>) -> OpenError {
+    OpenError::Damaged {
+        offset,
+        detail: detail.into(),
+        remedy: RESTORE.to_owned(),
+    }
+}
+
+/// `dir` is filled in where it is known.
+fn newer(found: u32, known: u32) -> OpenError {
+    OpenError::Newer {
+        dir: String::new(),
+        found,
+        known,
+    }
+}

@@ -1,0 +1,20 @@
+//! FACTS: what happened, in the past tense, and the log that keeps it for ever.
+//!
+//! An event names one fact at one offset and is never changed. This folder knows nothing of
+//! commands, views or doors: everything else follows from what is here.
+//!
+//! Read in this order: [`event`] (the facts), [`recorded`] (a fact with its place in the log),
+//! [`log`] (append and read), then how both reach the disk: [`codec`], [`stored`], [`keys`],
+//! [`snapshot`].
+
+pub mod codec;
+#[cfg(test)]
+mod codec_tests;
+pub mod event;
+pub mod ids;
+pub mod keys;
+pub mod log;
+pub mod recorded;
+pub mod snapshot;
+pub(crate) mod stored;
+pub mod time;
