@@ -1,0 +1,46 @@
+//! DECISIONS: what people ask for, and whether it may happen.
+//!
+//! One command per file: its type, `decide` (pure, synchronous, no clock, no randomness), and its
+//! given/when/then tests. [`model`] is the state that decisions read (`evolve`: total, never
+//! fails); [`refusal`] the reasons for no. [`handler`] is the only caller of the log's `append`: its lock
+//! guards the `owner` of a gathering's model, which answers ids that have been used by the rules of
+//! `exactly_once`. [`import`] turns attendee lists into commands. Nothing here knows of views or doors.
+
+pub mod cancel;
+pub mod change_gathering;
+pub mod change_service_team;
+pub mod check_in;
+pub mod check_out;
+mod codes;
+mod content;
+pub mod create_gathering;
+mod exactly_once;
+pub mod handler;
+#[cfg(test)]
+mod handler_tests;
+pub mod import;
+mod loading;
+pub mod model;
+mod owner;
+pub mod refusal;
+pub mod register;
+mod saved;
+pub mod scan;
+#[cfg(test)]
+mod spec;
+pub mod undo;
+
+pub use handler::{Accepted, CommandError, CommandHandler, Context, gathering_id_for};
+
+/// Everything a caller can ask for.
+pub enum Command {
+    CreateGathering(create_gathering::CreateGathering),
+    ChangeGathering(change_gathering::ChangeGathering),
+    ChangeServiceTeam(change_service_team::ChangeServiceTeam),
+    Register(register::Register),
+    CheckIn(check_in::CheckIn),
+    CheckOut(check_out::CheckOut),
+    Scan(scan::ScanTicket),
+    Undo(undo::Undo),
+    Cancel(cancel::Cancel),
+}
