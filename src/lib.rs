@@ -22,4 +22,5 @@
 pub mod events;
 
 pub mod commands;
+pub mod projections;
 

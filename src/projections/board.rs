@@ -1,0 +1,279 @@
+//! The live dashboard: the fold of the whole log, the newest updates, and pages of updates from any
+//! cursor. Same shape as a gathering's feed, for the stream of all gatherings.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::{
+    dashboard::{self, Dashboard, Update},
+    feed::Tail,
+    gathering::{Parked, guarded},
+    keep,
+    views::{DashboardPage, ViewError},
+};
+use crate::events::{
+    ids::Offset,
+    log::{Log, PAGE_EVENTS_MAX},
+    recorded::Recorded,
+    snapshot::Scope,
+};
+
+/// Most updates in the tail, and about how many bytes they may hold.
+const TAIL_UPDATES_MAX: usize = 8_192;
+const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What an update weighs with its encoded message, bytes.
+const UPDATE_BYTES: usize = 1_024;
+/// Most folds that are kept for readers who page below the tail.
+const KEPT_FOLDS_MAX: usize = 4;
+
+pub(super) struct Board {
+    pub(super) live: RwLock<LiveBoard>,
+    pub(super) moved: watch::Sender<Offset>,
+    /// Folds of readers below the tail, each at the cursor where its last page ended.
+    replays: Mutex<Vec<Dashboard>>,
+}
+
+pub(super) struct LiveBoard {
+    pub(super) dashboard: Dashboard,
+    pub(super) tail: Tail<Update>,
+    pub(super) saved: Offset,
+    pub(super) parked: Option<Parked>,
+}
+
+impl Board {
+    pub(super) fn open(log: &Log) -> Result<Self, ViewError> {
+        let saved = nearest(log, log.head());
+        let saved_offset = saved.state.offset;
+        let mut live = LiveBoard::load(log, saved, |_| true)?.unwrap_or_default();
+        live.saved = saved_offset;
+        Ok(Self {
+            moved: watch::Sender::new(live.dashboard.state.offset),
+            live: RwLock::new(live),
+            replays: Mutex::default(),
+        })
+    }
+
+    pub(super) fn offset(&self) -> Offset {
+        self.live.read().dashboard.state.offset
+    }
+
+    pub(super) fn catch_up(&self, log: &Log) -> Result<(), ViewError> {
+        if self.offset() >= log.head() {
+            return Ok(());
+        }
+        self.live.write().catch_up(log)
+    }
+
+    /// Wakes the subscribers when there is something new for them.
+    pub(super) fn announce(&self) {
+        let offset = self.offset();
+        self.moved.send_if_modified(|seen| {
+            let newer = offset > *seen;
+            *seen = offset.max(*seen);
+            newer
+        });
+    }
+
+    /// What is after the cursor, when the tail holds it.
+    pub(super) fn tail_page(&self, cursor: Offset, limit: usize) -> Option<DashboardPage> {
+        let live = self.live.read();
+        let head = live.dashboard.state.offset;
+        if cursor >= head {
+            return Some(DashboardPage::AtHead { head });
+        }
+        if !live.tail.reaches(cursor) {
+            return None;
+        }
+        page(live.tail.after(cursor, limit), true).or(Some(DashboardPage::AtHead { head }))
+    }
+
+    /// The page after a cursor below the tail, from the fold at the cursor.
+    pub(super) fn replay_page(
+        &self,
+        log: &Log,
+        cursor: Offset,
+        limit: usize,
+    ) -> Result<DashboardPage, ViewError> {
+        let mut fold = match self.take_replay(cursor) {
+            Some(fold) => fold,
+            None => state_at(log, cursor)?,
+        };
+        let mut updates = Vec::new();
+        for recorded in log.read(cursor, limit)? {
+            apply(&mut fold, &recorded).map_err(|parked| parked.error())?;
+            updates.push(Arc::new(fold.update(&recorded)));
+        }
+        self.keep_replay(fold);
+        Ok(page(updates, false).unwrap_or(DashboardPage::AtHead { head: cursor }))
+    }
+
+    pub(super) fn save(&self, log: &Log) {
+        let state = {
+            let live = self.live.read();
+            if live.saved == live.dashboard.state.offset {
+                return;
+            }
+            live.dashboard.state.clone()
+        };
+        let offset = state.offset;
+        keep::save(
+            log,
+            dashboard::FOLD,
+            Scope::WholeLog,
+            offset,
+            offset,
+            &state,
+        );
+        self.live.write().saved = offset;
+    }
+
+    fn take_replay(&self, cursor: Offset) -> Option<Dashboard> {
+        let mut replays = self.replays.lock();
+        let position = replays
+            .iter()
+            .position(|fold| fold.state.offset == cursor)?;
+        Some(replays.swap_remove(position))
+    }
+
+    fn keep_replay(&self, fold: Dashboard) {
+        let mut replays = self.replays.lock();
+        // A fold that has reached the tail is not asked for again.
+        if self.live.read().tail.reaches(fold.state.offset) {
+            return;
+        }
+        if replays.len() == KEPT_FOLDS_MAX {
+            replays.remove(0);
+        }
+        replays.push(fold);
+    }
+
+    pub(super) fn forget_replays(&self) {
+        self.replays.lock().clear();
+    }
+}
+
+impl Default for LiveBoard {
+    fn default() -> Self {
+        Self::starting_with(Dashboard::default())
+    }
+}
+
+impl LiveBoard {
+    fn starting_with(dashboard: Dashboard) -> Self {
+        Self {
+            tail: Tail::starting_at(dashboard.state.offset, TAIL_UPDATES_MAX, TAIL_BYTES_MAX),
+            saved: 0,
+            parked: None,
+            dashboard,
+        }
+    }
+
+    /// Folds up to the head; updates are made for the last page only. `step` hears of every page;
+    /// false stops.
+    pub(super) fn load(
+        log: &Log,
+        dashboard: Dashboard,
+        mut step: impl FnMut(usize) -> bool,
+    ) -> Result<Option<Self>, ViewError> {
+        let mut live = Self::starting_with(dashboard);
+        loop {
+            let page = log.read(live.dashboard.state.offset, PAGE_EVENTS_MAX)?;
+            let last = page.len() < PAGE_EVENTS_MAX;
+            for recorded in &page {
+                if last {
+                    live.apply(recorded);
+                } else if let Err(parked) = apply(&mut live.dashboard, recorded) {
+                    live.parked = Some(parked);
+                }
+                if live.parked.is_some() {
+                    return Ok(Some(live));
+                }
+            }
+            if !step(page.len()) {
+                return Ok(None);
+            }
+            if last {
+                return Ok(Some(live));
+            }
+            let floor = live.dashboard.state.offset;
+            live.tail = Tail::starting_at(floor, TAIL_UPDATES_MAX, TAIL_BYTES_MAX);
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, log: &Log) -> Result<(), ViewError> {
+        self.fail_if_parked()?;
+        loop {
+            let page = log.read(self.dashboard.state.offset, PAGE_EVENTS_MAX)?;
+            for recorded in &page {
+                self.apply(recorded);
+                self.fail_if_parked()?;
+            }
+            if page.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn fail_if_parked(&self) -> Result<(), ViewError> {
+        match &self.parked {
+            Some(parked) => Err(parked.error()),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, recorded: &Arc<Recorded>) {
+        if let Err(parked) = apply(&mut self.dashboard, recorded) {
+            self.parked = Some(parked);
+            return;
+        }
+        let update = Arc::new(self.dashboard.update(recorded));
+        self.tail.push(recorded.offset, UPDATE_BYTES, update);
+    }
+}
+
+/// The newest saved state at or before `at_most`, or the empty one.
+pub(super) fn nearest(log: &Log, at_most: Offset) -> Dashboard {
+    (log.snapshots())
+        .nearest(dashboard::FOLD, Scope::WholeLog, at_most)
+        .map_or_else(Dashboard::default, |(_, state)| {
+            Dashboard::from_state(state)
+        })
+}
+
+/// The dashboard as it was at an offset.
+pub(super) fn state_at(log: &Log, offset: Offset) -> Result<Dashboard, ViewError> {
+    let mut fold = nearest(log, offset);
+    while fold.state.offset < offset {
+        let missing = usize::try_from(offset - fold.state.offset).unwrap_or(usize::MAX);
+        let page = log.read(fold.state.offset, missing.min(PAGE_EVENTS_MAX))?;
+        if page.is_empty() {
+            break;
+        }
+        for recorded in &page {
+            apply(&mut fold, recorded).map_err(|parked| parked.error())?;
+        }
+    }
+    Ok(fold)
+}
+
+/// Applies one event; offsets of the whole log have no gaps, and neither has its fold.
+pub(super) fn apply(fold: &mut Dashboard, recorded: &Recorded) -> Result<(), Parked> {
+    if recorded.offset != fold.state.offset + 1 {
+        return Err(Parked {
+            offset: recorded.offset,
+            detail: format!("the fold of the whole log is at {}", fold.state.offset),
+        });
+    }
+    guarded("dashboard", recorded.offset, || fold.apply(recorded))
+}
+
+fn page(updates: Vec<Arc<Update>>, from_tail: bool) -> Option<DashboardPage> {
+    let covers = updates.last()?.recorded.offset;
+    Some(DashboardPage::Updates {
+        updates,
+        covers,
+        from_tail,
+    })
+}

@@ -1,0 +1,34 @@
+//! VIEWS: what callers read, each a fold of the log in memory.
+//!
+//! A view is a `NAME`, a `VERSION`, an `apply` and its queries; [`Views`] is the handle that doors
+//! use. A gathering's views are loaded on first use (nearest snapshot, then the rest of its events)
+//! and dropped when cold; only the dashboard's rows are always there. Views pull: whoever needs
+//! offset N brings the view up to N by the same code, woken or not, so a query after a command
+//! never waits for a background thread. Nothing here sends or prints, and nothing decides.
+//!
+//! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
+//! [`feed`] is what streams send. `live`, `gathering` and `board` hold them; `list`, `start`,
+//! [`reader`] and `audit` answer from them; `runner` follows the head, `keep` says which snapshots
+//! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
+
+mod audit;
+mod board;
+pub mod dashboard;
+mod details;
+pub mod feed;
+mod gathering;
+pub mod history;
+mod keep;
+mod list;
+mod live;
+pub mod participants;
+mod person;
+pub mod reader;
+pub mod rebuild;
+mod runner;
+mod search;
+mod start;
+pub mod verify;
+pub mod views;
+
+pub use views::{ViewError, Views};

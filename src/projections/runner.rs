@@ -1,0 +1,180 @@
+//! Two threads beside the queries: one follows the head, brings up what is loaded and wakes readers;
+//! the other saves snapshots and drops cold gatherings, so that no save ever delays a wake-up.
+//!
+//! Neither is needed for a right answer: queries bring their view up themselves.
+
+use std::{
+    io,
+    sync::{Arc, Weak},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{keep, live::Inner, views::ViewError};
+
+/// How often snapshots are thought of.
+const KEEPER_PERIOD: Duration = Duration::from_secs(1);
+/// A gathering that nobody has used for this long is dropped.
+const COLD_SECONDS: i64 = 600;
+
+pub(super) fn start(
+    inner: &Arc<Inner>,
+    stop: &watch::Sender<bool>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let follower = spawn("views-follower", inner, stop, follow)?;
+    let keeper = spawn("views-keeper", inner, stop, keep_house)?;
+    Ok(vec![follower, keeper])
+}
+
+fn spawn<W, F>(
+    name: &str,
+    inner: &Arc<Inner>,
+    stop: &watch::Sender<bool>,
+    work: W,
+) -> io::Result<JoinHandle<()>>
+where
+    W: FnOnce(Weak<Inner>, watch::Receiver<u64>, watch::Receiver<bool>) -> F + Send + 'static,
+    F: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    // Weak: the threads end with the last handle.
+    let weak = Arc::downgrade(inner);
+    let head = inner.log.watch_head();
+    let stop = stop.subscribe();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(work(weak, head, stop)))
+}
+
+async fn follow(
+    inner: Weak<Inner>,
+    mut head: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    head.mark_changed();
+    loop {
+        tokio::select! {
+            moved = head.changed() => if moved.is_err() { return },
+            // Changed or dropped: either way it is over.
+            _ = stop.changed() => return,
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        inner.follow_head();
+    }
+}
+
+async fn keep_house(
+    inner: Weak<Inner>,
+    _head: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut quiet = Quiet::default();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEEPER_PERIOD) => {}
+            _ = stop.changed() => return,
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        inner.keep_house(&mut quiet);
+    }
+}
+
+/// For how many periods the log's head has stood still.
+#[derive(Default)]
+struct Quiet {
+    head: u64,
+    periods: i64,
+}
+
+impl Inner {
+    fn follow_head(&self) {
+        report("dashboard", self.board.catch_up(&self.log));
+        self.board.announce();
+        let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
+        for gathering in gatherings {
+            let behind = {
+                let live = gathering.live.read();
+                live.parked.is_none() && live.covered < self.log.last_offset_of(gathering.id)
+            };
+            if behind {
+                report("participants", gathering.catch_up(&self.log));
+            }
+            gathering.announce();
+        }
+    }
+
+    fn keep_house(&self, quiet: &mut Quiet) {
+        let head = self.log.head();
+        quiet.periods = if quiet.head == head {
+            quiet.periods + 1
+        } else {
+            0
+        };
+        quiet.head = head;
+        let quiet_seconds = quiet.periods;
+
+        let (offset, saved) = {
+            let live = self.board.live.read();
+            (live.dashboard.state.offset, live.saved)
+        };
+        if keep::is_due(offset, offset.saturating_sub(saved), quiet_seconds) {
+            self.board.save(&self.log);
+        }
+        let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
+        for gathering in &gatherings {
+            let (events, saved) = {
+                let live = gathering.live.read();
+                (live.participants.state.events, live.saved_events)
+            };
+            if keep::is_due(events, events.saturating_sub(saved), quiet_seconds) {
+                gathering.save(&self.log);
+            }
+        }
+        drop(gatherings);
+        for index in self.indexes.all() {
+            index.save_when_due(&self.log, false);
+        }
+        self.drop_cold();
+    }
+
+    fn drop_cold(&self) {
+        let cold: Vec<_> = (self.gatherings.read().values())
+            .filter(|gathering| gathering.idle_seconds() >= COLD_SECONDS)
+            .cloned()
+            .collect();
+        for gathering in cold {
+            gathering.save(&self.log);
+            let mut gatherings = self.gatherings.write();
+            // The map's and this one: nobody else has it, and nobody can get it now.
+            let unused = Arc::strong_count(&gathering) == 2
+                && gathering.moved.receiver_count() == 0
+                && gathering.idle_seconds() >= COLD_SECONDS;
+            if unused {
+                gatherings.remove(&gathering.id);
+            }
+        }
+        self.indexes.drop_cold(COLD_SECONDS);
+    }
+
+    /// Saves everything that has changed since it was saved.
+    pub(super) fn save_all(&self) {
+        self.board.save(&self.log);
+        let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
+        for gathering in gatherings {
+            gathering.save(&self.log);
+        }
+        for index in self.indexes.all() {
+            index.save_when_due(&self.log, true);
+        }
+    }
+}
+
+fn report(view: &'static str, result: Result<(), ViewError>) {
+    if let Err(error) = result {
+        tracing::error!(view, %error, "the view cannot follow the log");
+    }
+}

@@ -1,0 +1,394 @@
+//! [`Views`]: the handle that doors use. Every method is safe to call from async code: what may
+//! touch the disk (a cold gathering, a fold, a page of history) runs on the blocking pool.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use thiserror::Error;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+pub use super::list::{ParticipantFilter, ParticipantsPage, ParticipantsQuery};
+pub use super::reader::FeedReader;
+pub use super::rebuild::{RebuildProgress, RebuildState};
+pub use super::start::GatheringSnapshot;
+use super::{
+    audit,
+    dashboard::{self, Row, Update},
+    feed::FeedEntry,
+    history::{self, HistoryEntry},
+    list::participants_page,
+    live::{Inner, blocking},
+    participants::{self, Participant},
+    rebuild::Rebuilds,
+    start::shared_snapshot,
+    verify::{self, Difference},
+};
+use crate::events::{
+    ids::{Code, GatheringId, Offset},
+    log::{Log, PAGE_EVENTS_MAX, ReadError},
+    snapshot::FoldName,
+    time::Timestamp,
+};
+
+#[derive(Debug, Error)]
+pub enum ViewError {
+    #[error("no such gathering")]
+    UnknownGathering,
+    /// `after` is not one that a page gave.
+    #[error("after must be the next of an earlier page")]
+    BadPosition,
+    /// The view has not applied the offset that was asked for. A retry helps.
+    #[error("the view is at offset {at}, behind {wanted}")]
+    Behind { at: Offset, wanted: Offset },
+    #[error("{0}")]
+    Log(#[from] ReadError),
+    /// A rebuild of this view is under way, or none is.
+    #[error("{0}")]
+    Rebuild(String),
+    #[error("no projection is called {0}; there are participants, dashboard, history")]
+    UnknownProjection(String),
+}
+
+/// Cheap handle.
+#[derive(Clone)]
+pub struct Views {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HistoryQuery {
+    pub gathering: Option<GatheringId>,
+    /// A participant's id or code.
+    pub participant: Option<String>,
+    pub actor: Option<String>,
+    pub gate: Option<String>,
+    pub kind: Option<String>,
+    /// On `recorded_at`: since ≤ t < until.
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub after: Offset,
+    pub limit: usize,
+}
+
+pub struct HistoryPage {
+    /// May hold less than was asked for (even nothing) while `next` says that there is more.
+    pub results: Vec<HistoryEntry>,
+    pub next: Option<Offset>,
+}
+
+pub enum DashboardPage {
+    Updates {
+        updates: Vec<Arc<Update>>,
+        covers: Offset,
+        from_tail: bool,
+    },
+    AtHead {
+        head: Offset,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProjectionStatus {
+    pub name: &'static str,
+    pub version: u32,
+    pub offset: Offset,
+    pub lag: u64,
+    /// Why the view stopped, if an event could not be applied.
+    pub error: Option<String>,
+}
+
+impl Views {
+    /// Loads the dashboard up to the log's head and starts following it.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or a thread cannot be started.
+    pub fn open(log: Log) -> Result<Self, ViewError> {
+        Ok(Self {
+            inner: Inner::open(log)?,
+        })
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    // --- dashboard
+
+    /// The gathering's row, up to the log's head.
+    #[must_use]
+    pub fn row(&self, gathering: GatheringId) -> Option<Arc<Row>> {
+        self.inner.catch_up_board();
+        let live = self.inner.board.live.read();
+        live.dashboard.row(gathering).cloned()
+    }
+
+    /// All rows in the order in which the gatherings were created.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Arc<Row>> {
+        self.dashboard_snapshot().0
+    }
+
+    /// All rows and the offset they stand at.
+    #[must_use]
+    pub fn dashboard_snapshot(&self) -> (Vec<Arc<Row>>, Offset) {
+        self.inner.catch_up_board();
+        let live = self.inner.board.live.read();
+        (live.dashboard.rows(), live.dashboard.state.offset)
+    }
+
+    /// Updates after the cursor for all gatherings (the reader filters).
+    ///
+    /// # Errors
+    /// When the log cannot be read, or the view cannot apply an event.
+    pub async fn dashboard_page(
+        &self,
+        after: Offset,
+        limit: usize,
+    ) -> Result<DashboardPage, ViewError> {
+        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
+        let inner = self.inner.clone();
+        inner.board.catch_up(&inner.log)?;
+        if let Some(page) = inner.board.tail_page(after, limit) {
+            return Ok(page);
+        }
+        let turn = inner.folding.clone().acquire_owned().await;
+        blocking(move || {
+            let _turn = turn;
+            inner.board.replay_page(&inner.log, after, limit)
+        })
+        .await
+    }
+
+    /// Wakes when the dashboard has moved; the value is the offset applied.
+    #[must_use]
+    pub fn watch_dashboard(&self) -> watch::Receiver<Offset> {
+        self.inner.board.moved.subscribe()
+    }
+
+    // --- one gathering
+
+    /// Waits (at most `patience`) until everything up to `offset` is durable; every query brings
+    /// its view up to the head by itself.
+    ///
+    /// # Errors
+    /// [`ViewError::Behind`] when the time is over.
+    pub async fn wait_for(&self, offset: Offset, patience: Duration) -> Result<(), ViewError> {
+        let mut head = self.inner.log.watch_head();
+        let reached = head.wait_for(|head| *head >= offset);
+        let in_time = tokio::time::timeout(patience, reached).await;
+        // What `wait_for` gives holds the head locked, so it goes before anything else asks for it.
+        let reached = matches!(&in_time, Ok(Ok(_)));
+        drop(in_time);
+        if reached {
+            return self.inner.board.catch_up(&self.inner.log);
+        }
+        Err(ViewError::Behind {
+            at: self.inner.log.head(),
+            wanted: offset,
+        })
+    }
+
+    /// A page in the order of registration. `next` stays good while people register.
+    ///
+    /// # Errors
+    /// When there is no such gathering, `after` is not one of ours, or the log cannot be read.
+    pub async fn participants(
+        &self,
+        gathering: GatheringId,
+        query: ParticipantsQuery,
+    ) -> Result<ParticipantsPage, ViewError> {
+        let gathering = self.inner.current(gathering).await?;
+        let inner = self.inner.clone();
+        blocking(move || participants_page(&inner.log, &gathering, &query)).await
+    }
+
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn participant(&self, code: &Code) -> Result<Option<Arc<Participant>>, ViewError> {
+        let Some(gathering) = self.inner.log.gathering_of_code(code) else {
+            return Ok(None);
+        };
+        let gathering = match self.inner.current(gathering).await {
+            // The code is claimed and its registration not durable yet.
+            Err(ViewError::UnknownGathering) => return Ok(None),
+            gathering => gathering?,
+        };
+        let live = gathering.live.read();
+        let state = &live.participants.state;
+        let row = live.participants.row_of_code(code);
+        Ok(row.map(|row| row.participant(state.gathering, &state.names, self.inner.log.keys())))
+    }
+
+    /// What a stream starts with, shared by all who ask between two events.
+    ///
+    /// # Errors
+    /// When there is no such gathering, or the log cannot be read.
+    pub async fn snapshot(
+        &self,
+        gathering: GatheringId,
+        participants_max: usize,
+    ) -> Result<Arc<GatheringSnapshot>, ViewError> {
+        let gathering = self.inner.current(gathering).await?;
+        if let Some(snapshot) = gathering.current_snapshot(participants_max) {
+            return Ok(snapshot);
+        }
+        let inner = self.inner.clone();
+        blocking(move || shared_snapshot(&inner, &gathering, participants_max)).await
+    }
+
+    /// The entry of one event: from the tail, else from the state at that offset.
+    ///
+    /// # Errors
+    /// When the offset is not durable yet or is no event of the gathering.
+    pub async fn entry(
+        &self,
+        gathering: GatheringId,
+        offset: Offset,
+    ) -> Result<Arc<FeedEntry>, ViewError> {
+        let gathering = self.inner.current(gathering).await?;
+        {
+            let live = gathering.live.read();
+            if let Some(entry) = live.tail.get(offset) {
+                return Ok(entry);
+            }
+            if live.covered < offset {
+                return Err(ViewError::Behind {
+                    at: live.covered,
+                    wanted: offset,
+                });
+            }
+        }
+        let log = self.inner.log.clone();
+        blocking(move || gathering.entry(&log, offset)).await
+    }
+
+    /// A reader's own position in a gathering's feed; replay, live and slow are the same reader.
+    ///
+    /// # Errors
+    /// When there is no such gathering, or the log cannot be read.
+    pub async fn reader(
+        &self,
+        gathering: GatheringId,
+        after: Offset,
+    ) -> Result<FeedReader, ViewError> {
+        let gathering = self.inner.current(gathering).await?;
+        Ok(FeedReader::new(self.inner.clone(), gathering, after))
+    }
+
+    /// Wakes when the gathering's feed has moved (value: its last event applied).
+    ///
+    /// # Errors
+    /// When there is no such gathering, or the log cannot be read.
+    pub async fn watch_gathering(
+        &self,
+        gathering: GatheringId,
+    ) -> Result<watch::Receiver<Offset>, ViewError> {
+        Ok(self.inner.current(gathering).await?.moved.subscribe())
+    }
+
+    // --- history
+
+    /// # Errors
+    /// When there is no such gathering, or the log cannot be read.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || audit::page(&inner, &query)).await
+    }
+
+    /// Every event after an offset, over all gatherings.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn history_after(
+        &self,
+        after: Offset,
+        limit: usize,
+    ) -> Result<HistoryPage, ViewError> {
+        let query = HistoryQuery {
+            after,
+            limit,
+            ..HistoryQuery::default()
+        };
+        self.history(query).await
+    }
+
+    // --- operations
+
+    #[must_use]
+    pub fn projections(&self) -> Vec<ProjectionStatus> {
+        let inner = &self.inner;
+        let head = inner.log.head();
+        let (board_offset, board_error) = {
+            let live = inner.board.live.read();
+            let error = live.parked.as_ref().map(ToString::to_string);
+            (live.dashboard.state.offset, error)
+        };
+        let (offset, error) = inner.slowest(head);
+        let status = |fold: FoldName, offset: Offset, error| ProjectionStatus {
+            name: fold.name,
+            version: fold.version,
+            offset,
+            lag: head.saturating_sub(offset),
+            error,
+        };
+        vec![
+            status(participants::FOLD, offset, error),
+            status(dashboard::FOLD, board_offset, board_error),
+            // Indexes are brought up when they are asked.
+            status(history::FOLD, head, None),
+        ]
+    }
+
+    /// Folds a view anew beside the live one, then switches.
+    ///
+    /// # Errors
+    /// When there is no such view, or its rebuild is under way.
+    pub fn start_rebuild(&self, name: &str) -> Result<(), ViewError> {
+        Rebuilds::start(&self.inner, name)
+    }
+
+    /// Of the rebuild under way, or of the last one since the start.
+    ///
+    /// # Errors
+    /// When there is no such view, or none has been rebuilt.
+    pub fn rebuild_progress(&self, name: &str) -> Result<RebuildProgress, ViewError> {
+        self.inner.rebuilds.progress(name)
+    }
+
+    /// # Errors
+    /// When there is no such view, or no rebuild of it is under way.
+    pub fn cancel_rebuild(&self, name: &str) -> Result<(), ViewError> {
+        self.inner.rebuilds.cancel(name)
+    }
+
+    /// Rebuilds one view, or `all`, and returns when it is done; for the command line.
+    ///
+    /// # Errors
+    /// When there is no such view, or the log cannot be read.
+    pub fn rebuild_blocking(
+        &self,
+        name: &str,
+        progress: impl FnMut(&RebuildProgress),
+    ) -> Result<RebuildProgress, ViewError> {
+        Rebuilds::run_blocking(&self.inner, name, progress)
+    }
+
+    /// Folds everything anew and compares it with what is live and what is saved; `progress` gets
+    /// events done and events in all.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn verify_views(
+        &self,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Option<Difference>, ViewError> {
+        verify::verify(&self.inner, progress)
+    }
+
+    /// Stops following and saves snapshots of everything loaded; called at stop.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
