@@ -15,8 +15,8 @@
 //! offset; notifications only wake them. Nothing pushes into a reader, so no reader can slow a
 //! writer or miss an event.
 //!
-//! Read in this order: [`events`] (facts and the log), `commands` (decisions), `projections`
-//! (views), then the doors, `http` and `ws`, which share nothing but `auth`, and `server`,
+//! Read in this order: [`events`] (facts and the log), [`commands`] (decisions), [`projections`]
+//! (views), then the doors, [`http`] and [`ws`], which share nothing but [`auth`], and [`server`],
 //! which alone knows everyone.
 
 pub mod events;
@@ -24,3 +24,10 @@ pub mod events;
 pub mod commands;
 pub mod projections;
 
+pub mod auth;
+pub mod http;
+pub mod ws;
+
+pub mod config;
+pub mod server;
+pub mod telemetry;

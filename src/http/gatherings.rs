@@ -1,0 +1,403 @@
+//! Gatherings, which URLs call events: create, change, read.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    App,
+    answer::{self, Page},
+    caller::{Caller, Seat},
+    extract::{IdempotencyKey, InGathering, Json, Params},
+    fields,
+    problem::Problem,
+};
+use crate::{
+    auth::{Action, Standing},
+    commands::{
+        Accepted, Command, CommandError,
+        change_gathering::ChangeGathering,
+        create_gathering::{CreateGathering, NAME_CHARS_MAX},
+        handler::gathering_id_for,
+        refusal::Refusal,
+    },
+    events::{
+        event::{CapacityMode, DoorRole, Event, GatheringDetails, Reentry, RegistrationPolicy},
+        ids::{GatheringId, Offset},
+        time::Timestamp,
+    },
+    projections::{dashboard::Row, participants::Occupancy},
+};
+
+/// Moments are RFC 3339, or local times of the event's time zone such as `2026-05-01T18:00`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGathering {
+    #[schema(max_length = 255)]
+    name: String,
+    #[schema(example = "2026-05-01T18:00:00Z")]
+    start_date: String,
+    end_date: Option<String>,
+    /// IANA name; `UTC` when left out.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: Option<String>,
+    #[schema(minimum = 1)]
+    capacity: Option<u32>,
+    capacity_mode: Option<CapacityMode>,
+    reentry: Option<Reentry>,
+    opens_at: Option<String>,
+    closes_at: Option<String>,
+    registration: Option<RegistrationPolicy>,
+}
+
+/// What is left out stays; null clears `end_date`, `capacity`, `opens_at`, `closes_at`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatheringChange {
+    #[schema(max_length = 255)]
+    name: Option<String>,
+    start_date: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    end_date: Option<Option<String>>,
+    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    capacity: Option<Option<u32>>,
+    capacity_mode: Option<CapacityMode>,
+    reentry: Option<Reentry>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    opens_at: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    closes_at: Option<Option<String>>,
+    registration: Option<RegistrationPolicy>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Gathering {
+    #[schema(value_type = String, format = Uuid)]
+    id: GatheringId,
+    #[schema(value_type = String)]
+    name: Arc<str>,
+    #[schema(value_type = String, format = DateTime)]
+    start_date: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    end_date: Option<Timestamp>,
+    #[schema(value_type = String)]
+    time_zone: &'static str,
+    capacity: Option<u32>,
+    capacity_mode: CapacityMode,
+    reentry: Reentry,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    opens_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    closes_at: Option<Timestamp>,
+    registration: RegistrationPolicy,
+    /// The user who created it.
+    #[schema(value_type = String)]
+    creator: Arc<str>,
+    /// Registrations that are not cancelled.
+    participant_count: u32,
+    /// Participants who have come in at least once.
+    checked_in_count: u32,
+    inside_count: u32,
+    /// The service team, for those who may change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<Vec<Member>>,
+    /// The event's last fact.
+    #[schema(value_type = u64)]
+    offset: Offset,
+    /// In answers to commands: the same command came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Member {
+    #[schema(value_type = String)]
+    user_id: Arc<str>,
+    door_role: DoorRole,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct GatheringsPage {
+    results: Vec<Gathering>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// The `next` of the page before.
+    #[param(value_type = Option<String>, format = Uuid)]
+    after: Option<GatheringId>,
+    /// 1 to 1,000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Create an event
+#[utoipa::path(post, path = "/api/events", tag = "events", request_body = NewGathering, responses(
+    (status = 201, description = "Created", body = Gathering, headers(("X-Offset" = u64))),
+))]
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<NewGathering>,
+) -> Result<Response, Problem> {
+    if !caller.principal.may_create_gatherings() {
+        return Err(Problem::forbidden("creating events takes the role creator"));
+    }
+    let details = body.details(Arc::clone(&caller.principal.id))?;
+    let id = gathering_id_for(key.0.as_ref(), &caller.principal.id);
+    let standing = if caller.principal.superuser {
+        Standing::Superuser
+    } else {
+        Standing::Creator
+    };
+    let command = Command::CreateGathering(CreateGathering { details });
+    let accepted = app
+        .run(id, command, caller.context(standing, key.0))
+        .await?;
+    let gathering = as_recorded(&app, &accepted, Some(Vec::new())).await?;
+    answer::done(StatusCode::CREATED, &gathering, accepted.recorded.offset)
+}
+
+/// Change an event
+#[utoipa::path(patch, path = "/api/events/{event_id}", tag = "events",
+    params(("event_id" = String, Path, format = Uuid)), request_body = GatheringChange, responses(
+    (status = 200, description = "As it is now", body = Gathering, headers(("X-Offset" = u64))),
+))]
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    InGathering(id): InGathering,
+    key: IdempotencyKey,
+    Json(body): Json<GatheringChange>,
+) -> Result<Response, Problem> {
+    let seat = caller.seat(&app, id)?;
+    caller.require(&seat, Action::ChangeGathering)?;
+    let command = Command::ChangeGathering(body.command(seat.row.details.time_zone)?);
+    match app
+        .run(id, command, caller.context(seat.standing, key.0))
+        .await
+    {
+        Ok(accepted) => {
+            let gathering = as_recorded(&app, &accepted, Some(members(&seat.row))).await?;
+            answer::done(StatusCode::OK, &gathering, accepted.recorded.offset)
+        }
+        // It is already as asked for.
+        Err(CommandError::Refused(Refusal::NothingToChange)) => {
+            let row = caller.seat(&app, id)?.row;
+            answer::done(StatusCode::OK, &as_of_row(&row, true), row.offset)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The events the caller may see, with counts
+#[utoipa::path(get, path = "/api/events", tag = "events", params(ListParams), responses(
+    (status = 200, description = "A page, in the order of creation", body = GatheringsPage),
+))]
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<ListParams>,
+) -> Result<Response, Problem> {
+    let limit = answer::page_limit(params.limit)?;
+    let mut rows: Vec<Arc<Row>> = app.views.rows();
+    rows.sort_unstable_by_key(|row| row.id);
+    let mut results: Vec<Gathering> = rows
+        .into_iter()
+        .filter(|row| params.after.is_none_or(|after| row.id > after))
+        .filter_map(|row| {
+            let principal = &caller.principal;
+            let is_creator = row.details.creator == principal.id;
+            let role = row.team.get(&principal.id).copied();
+            let standing = principal.standing(row.id, is_creator, role);
+            standing
+                .sees_gathering()
+                .then(|| as_of_row(&row, standing.allows(Action::ChangeGathering)))
+        })
+        .take(limit + 1)
+        .collect();
+    let more = results.len() > limit;
+    results.truncate(limit);
+    let next = results
+        .last()
+        .filter(|_| more)
+        .map(|last| last.id.to_string());
+    answer::ok(&Page { results, next })
+}
+
+/// An event, with counts
+#[utoipa::path(get, path = "/api/events/{event_id}", tag = "events",
+    params(("event_id" = String, Path, format = Uuid)), responses(
+    (status = 200, description = "The event", body = Gathering),
+))]
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    InGathering(id): InGathering,
+) -> Result<Response, Problem> {
+    let Seat { row, standing, .. } = caller.seat(&app, id)?;
+    answer::ok(&as_of_row(&row, standing.allows(Action::ChangeGathering)))
+}
+
+impl NewGathering {
+    fn details(self, creator: Arc<str>) -> Result<GatheringDetails, Problem> {
+        let zone = self
+            .time_zone
+            .as_deref()
+            .map_or(Ok(Tz::UTC), fields::time_zone)?;
+        let moment = |field, text: Option<String>| {
+            text.map(|text| fields::moment(field, &text, zone))
+                .transpose()
+        };
+        Ok(GatheringDetails {
+            name: fields::text("name", &self.name, NAME_CHARS_MAX)?,
+            creator,
+            start_date: fields::moment("start_date", &self.start_date, zone)?,
+            end_date: moment("end_date", self.end_date)?,
+            time_zone: zone,
+            capacity: capacity(self.capacity)?,
+            capacity_mode: self.capacity_mode.unwrap_or(CapacityMode::Warn),
+            reentry: self.reentry.unwrap_or(Reentry::AfterCheckOut),
+            opens_at: moment("opens_at", self.opens_at)?,
+            closes_at: moment("closes_at", self.closes_at)?,
+            registration: self.registration.unwrap_or(RegistrationPolicy::Staff),
+        })
+    }
+}
+
+impl GatheringChange {
+    /// Local times are in the zone that the change sets, else in the present one.
+    fn command(self, present: Tz) -> Result<ChangeGathering, Problem> {
+        let time_zone = self
+            .time_zone
+            .as_deref()
+            .map(fields::time_zone)
+            .transpose()?;
+        let zone = time_zone.unwrap_or(present);
+        let moment = |field, text: Option<Option<String>>| {
+            text.map(|text| {
+                text.map(|text| fields::moment(field, &text, zone))
+                    .transpose()
+            })
+            .transpose()
+        };
+        Ok(ChangeGathering {
+            name: self
+                .name
+                .map(|name| fields::text("name", &name, NAME_CHARS_MAX))
+                .transpose()?,
+            start_date: self
+                .start_date
+                .map(|text| fields::moment("start_date", &text, zone))
+                .transpose()?,
+            end_date: moment("end_date", self.end_date)?,
+            time_zone,
+            capacity: self.capacity.map(capacity).transpose()?,
+            capacity_mode: self.capacity_mode,
+            reentry: self.reentry,
+            opens_at: moment("opens_at", self.opens_at)?,
+            closes_at: moment("closes_at", self.closes_at)?,
+            registration: self.registration,
+        })
+    }
+}
+
+/// A gathering right after the command's event, whatever has happened since: a replay answers as the
+/// original did.
+async fn as_recorded(
+    app: &App,
+    accepted: &Accepted,
+    team: Option<Vec<Member>>,
+) -> Result<Gathering, Problem> {
+    let recorded = &accepted.recorded;
+    let (Event::GatheringCreated(details) | Event::GatheringChanged(details)) = &recorded.event
+    else {
+        return Err(Problem::internal());
+    };
+    let entry = app.views.entry(recorded.gathering, recorded.offset).await?;
+    Ok(Gathering {
+        team,
+        replayed: Some(accepted.replayed),
+        ..gathering(
+            recorded.gathering,
+            details,
+            entry.occupancy,
+            recorded.offset,
+        )
+    })
+}
+
+fn as_of_row(row: &Row, with_team: bool) -> Gathering {
+    Gathering {
+        team: with_team.then(|| members(row)),
+        ..gathering(row.id, &row.details, row.occupancy, row.offset)
+    }
+}
+
+fn gathering(
+    id: GatheringId,
+    details: &GatheringDetails,
+    counts: Occupancy,
+    offset: Offset,
+) -> Gathering {
+    Gathering {
+        id,
+        name: Arc::clone(&details.name),
+        start_date: details.start_date,
+        end_date: details.end_date,
+        time_zone: details.time_zone.name(),
+        capacity: details.capacity,
+        capacity_mode: details.capacity_mode,
+        reentry: details.reentry,
+        opens_at: details.opens_at,
+        closes_at: details.closes_at,
+        registration: details.registration,
+        creator: Arc::clone(&details.creator),
+        participant_count: counts.registered,
+        checked_in_count: counts.checked_in,
+        inside_count: counts.inside,
+        team: None,
+        offset,
+        replayed: None,
+    }
+}
+
+fn members(row: &Row) -> Vec<Member> {
+    row.team
+        .iter()
+        .map(|(user_id, door_role)| Member {
+            user_id: Arc::clone(user_id),
+            door_role: *door_role,
+        })
+        .collect()
+}
+
+fn capacity(capacity: Option<u32>) -> Result<Option<u32>, Problem> {
+    match capacity {
+        Some(0) => Err(Problem::field(
+            "capacity",
+            "must be at least 1, or null for no limit",
+        )),
+        capacity => Ok(capacity),
+    }
+}
+
+/// Tells null (`Some(None)`) from left out (`None`).
+fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,219 @@
+//! Who did what, where and when: pages for auditors, and the whole log for integrators.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    App,
+    answer::{self, PAGE_LIMIT_MAX, Page},
+    caller::Caller,
+    extract::{InGathering, Params},
+    fields::{self, FILTER_CHARS_MAX},
+    problem::Problem,
+};
+use crate::{
+    auth::Action,
+    events::{
+        ids::{GatheringId, Offset},
+        time::Timestamp,
+    },
+    projections::{history::HistoryEntry, views::HistoryQuery},
+};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryParams {
+    /// A participant's id or code.
+    #[param(max_length = 200)]
+    participant: Option<String>,
+    /// A user's id (`sub`).
+    #[param(max_length = 200)]
+    actor: Option<String>,
+    #[param(max_length = 200)]
+    gate: Option<String>,
+    /// Such as `participant_checked_in` or `scan_refused`.
+    #[serde(rename = "type")]
+    #[param(max_length = 200)]
+    kind: Option<String>,
+    /// Recorded at this moment or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Recorded before this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Entries after this offset: the `next` of the page before.
+    #[param(value_type = Option<u64>)]
+    after: Option<Offset>,
+    /// 1 to 1,000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `json`, the only one.
+    #[serde(default, rename = "format")]
+    #[param(inline, value_type = Option<Format>)]
+    _format: Option<Format>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Format {
+    Json,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogParams {
+    /// Events after this offset; from the first when left out.
+    #[param(value_type = Option<u64>)]
+    after: Option<Offset>,
+    /// Most lines; all there are when left out.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct HistoryPage {
+    results: Vec<HistoryEntry>,
+    next: Option<String>,
+}
+
+/// An event's history, refusals and undone scans included
+#[utoipa::path(get, path = "/api/events/{event_id}/history", tag = "history",
+    params(("event_id" = String, Path, format = Uuid), HistoryParams), responses(
+    (status = 200, description = "A page, in the log's order", body = HistoryPage),
+))]
+pub(super) async fn of_gathering(
+    State(app): State<App>,
+    caller: Caller,
+    InGathering(id): InGathering,
+    Params(params): Params<HistoryParams>,
+) -> Result<Response, Problem> {
+    let seat = caller.seat(&app, id)?;
+    caller.require(&seat, Action::ReadHistory)?;
+    page(&app, params.query(Some(id))?).await
+}
+
+/// The history of all events; for superusers and auditors
+#[utoipa::path(get, path = "/api/history", tag = "history", params(HistoryParams), responses(
+    (status = 200, description = "A page, in the log's order", body = HistoryPage),
+))]
+pub(super) async fn of_all(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<HistoryParams>,
+) -> Result<Response, Problem> {
+    reads_everything(&caller)?;
+    page(&app, params.query(None)?).await
+}
+
+/// The log from an offset on, one history entry a line; for superusers and auditors
+///
+/// Ends at the log's head as it was when the request came.
+#[utoipa::path(get, path = "/api/log", tag = "history", params(LogParams), responses(
+    (status = 200, description = "History entries, one a line", body = String, content_type = "application/x-ndjson"),
+))]
+pub(super) async fn log(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<LogParams>,
+) -> Result<Response, Problem> {
+    reads_everything(&caller)?;
+    if params.limit == Some(0) {
+        return Err(Problem::field("limit", "must be at least 1"));
+    }
+    let lines = Lines {
+        head: app.log.head(),
+        after: params.after.unwrap_or(0),
+        left: params.limit.unwrap_or(u64::MAX),
+        app,
+    };
+    let body = Body::from_stream(stream::try_unfold(lines, Lines::next));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+impl HistoryParams {
+    fn query(self, gathering: Option<GatheringId>) -> Result<HistoryQuery, Problem> {
+        let filter = |field, value: Option<String>| {
+            let text = fields::optional_text(field, value.as_deref(), FILTER_CHARS_MAX)?;
+            Ok::<_, Problem>(text.map(|text| text.as_ref().to_owned()))
+        };
+        Ok(HistoryQuery {
+            gathering,
+            participant: filter("participant", self.participant)?,
+            actor: filter("actor", self.actor)?,
+            gate: filter("gate", self.gate)?,
+            kind: filter("type", self.kind)?,
+            since: self.since,
+            until: self.until,
+            after: self.after.unwrap_or(0),
+            limit: answer::page_limit(self.limit)?,
+        })
+    }
+}
+
+/// Where a reader of the log is. One page is in memory at a time, whatever the log's length.
+struct Lines {
+    app: App,
+    head: Offset,
+    after: Offset,
+    left: u64,
+}
+
+impl Lines {
+    /// The next lines, at most a page of them.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, std::io::Error> {
+        if self.left == 0 || self.after >= self.head {
+            return Ok(None);
+        }
+        let limit = PAGE_LIMIT_MAX.min(usize::try_from(self.left).unwrap_or(PAGE_LIMIT_MAX));
+        let query = HistoryQuery {
+            after: self.after,
+            limit,
+            ..HistoryQuery::default()
+        };
+        let page = self.app.views.history(query).await.map_err(|error| {
+            tracing::error!(%error, "the log could not be streamed");
+            std::io::Error::other("the log cannot be read on")
+        })?;
+        let mut lines = Vec::new();
+        for entry in page.results {
+            if entry.offset > self.head {
+                self.after = self.head;
+                break;
+            }
+            self.after = entry.offset;
+            self.left -= 1;
+            serde_json::to_writer(&mut lines, &entry).map_err(std::io::Error::other)?;
+            lines.push(b'\n');
+        }
+        if page.next.is_none() {
+            self.after = self.head;
+        }
+        Ok((!lines.is_empty()).then(|| (Bytes::from(lines), self)))
+    }
+}
+
+async fn page(app: &App, query: HistoryQuery) -> Result<Response, Problem> {
+    let page = app.views.history(query).await?;
+    let next = page.next.map(|offset| offset.to_string());
+    answer::ok(&Page {
+        results: page.results,
+        next,
+    })
+}
+
+fn reads_everything(caller: &Caller) -> Result<(), Problem> {
+    if caller.principal.reads_all_history() {
+        Ok(())
+    } else {
+        Err(Problem::forbidden(
+            "only superusers and auditors read across events",
+        ))
+    }
+}

@@ -1,0 +1,126 @@
+//! The session cookie: a token that a browser page cannot read and need not keep.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    App, answer,
+    caller::{bearer, from_own_page},
+    extract::OptionalJson,
+    problem::Problem,
+};
+use crate::{
+    auth::{AuthError, SESSION_COOKIE},
+    events::time::Timestamp,
+};
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionBody {
+    /// The JWT; may be sent as `Authorization: Bearer` instead.
+    token: Option<String>,
+}
+
+/// Who is signed in now.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Session {
+    sub: String,
+    name: Option<String>,
+    #[schema(value_type = Vec<String>)]
+    roles: Vec<&'static str>,
+    /// For a door token: the gathering it is good for.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    event_id: Option<crate::events::ids::GatheringId>,
+    door_role: Option<crate::events::event::DoorRole>,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Sign in: puts the token into a cookie
+///
+/// `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
+#[utoipa::path(post, path = "/api/session", tag = "session", request_body = Option<SessionBody>, responses(
+    (status = 200, description = "Signed in; sets the cookie", body = Session),
+))]
+pub(super) async fn sign_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    OptionalJson(body): OptionalJson<SessionBody>,
+) -> Result<Response, Problem> {
+    // A foreign page must not sign its visitor in as somebody else.
+    if headers.contains_key(header::ORIGIN) && !from_own_page(&headers, &app) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "sessions start only from this server's own pages or allowed origins",
+        ));
+    }
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = body
+        .token
+        .as_deref()
+        .or_else(|| authorization.and_then(bearer))
+        .ok_or(AuthError::Missing)?;
+    let now = Timestamp::now();
+    let principal = app.auth.verify(token, now)?;
+    let seconds = (principal.expires_at.0 - now.0).max(0) / 1_000_000;
+    let cookie = cookie(token, seconds, &headers)?;
+    let held = [
+        ("superuser", principal.superuser),
+        ("creator", principal.creator),
+        ("auditor", principal.auditor),
+    ];
+    let mut response = answer::ok(&Session {
+        sub: principal.id.to_string(),
+        name: principal.name.as_deref().map(str::to_owned),
+        roles: held
+            .into_iter()
+            .filter_map(|(role, has)| has.then_some(role))
+            .collect(),
+        event_id: principal.door.map(|(gathering, _)| gathering),
+        door_role: principal.door.map(|(_, role)| role),
+        expires_at: principal.expires_at,
+    })?;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Sign out: takes the cookie away
+#[utoipa::path(delete, path = "/api/session", tag = "session", security(()), responses((status = 204, description = "Signed out")))]
+pub(super) async fn sign_out(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if headers.contains_key(header::ORIGIN) && !from_own_page(&headers, &app) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "sessions end only from this server's own pages or allowed origins",
+        ));
+    }
+    let cookie = cookie("", 0, &headers)?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+fn cookie(token: &str, seconds: i64, headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+    let starts = |name: &str, with: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.starts_with(with))
+    };
+    let secure = starts("origin", "https://") || starts("x-forwarded-proto", "https");
+    let text = format!(
+        "{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{}",
+        if secure { "; Secure" } else { "" }
+    );
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| AuthError::Invalid("it cannot stand in a cookie".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,483 @@
+//! Wires everything: [`run`] opens the log, the commands and the views, serves both doors, and closes
+//! it all in order. The only place that knows everyone.
+//!
+//! The accept loop is our own, since `axum::serve` has neither header timeouts nor limits on
+//! connections, and forgets sockets at stop.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service as _;
+
+use crate::{
+    auth::Authenticator,
+    commands::CommandHandler,
+    config::{Config, IMPORT_TIMEOUT, Limits},
+    events::log::{AppendError, Log, OpenError, OpenReport},
+    http::{self, App},
+    projections::{ViewError, Views},
+    ws::{self, Streams},
+};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4_096;
+/// What the kernel keeps of an answer that a client does not read, bytes.
+const SEND_BUFFER_BYTES: u32 = 256 * 1024;
+/// Longest request header with all its fields, bytes. hyper itself takes at most 100 fields.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Clients that are told why they are turned away; more are just closed.
+const TURNED_AWAY_MAX: usize = 64;
+const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
+/// After a failed accept (no file descriptors left), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const METRICS_EVERY: Duration = Duration::from_secs(5);
+/// Idle gatherings are put away this often, in rounds of [`METRICS_EVERY`].
+const TIDY_EVERY_ROUNDS: u64 = 6;
+
+/// The server cannot start. Nothing has been served.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("the JWT secret: {0}")]
+    Secret(io::Error),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error("the views cannot be loaded: {0}")]
+    Views(#[from] ViewError),
+    #[error("the work was given up")]
+    GivenUp,
+}
+
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Everything that was acknowledged is on the disk all the same.
+    #[error("the log did not close cleanly: {0}")]
+    Close(#[from] AppendError),
+}
+
+/// Tells a server to stop: the first time gently, the second time at once. Cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    drain: CancellationToken,
+    at_once: CancellationToken,
+}
+
+/// An open server that does not listen yet.
+pub struct Server {
+    app: App,
+    config: Config,
+}
+
+/// # Errors
+/// When it cannot start, or the log does not close cleanly.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    Server::open(config).await?.serve(listener, shutdown).await
+}
+
+/// # Errors
+/// When the address is taken or not ours.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|source| StartError::Listen { address, source })
+}
+
+impl Shutdown {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops at SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn on_signals() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = Self::new();
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            while !stop.at_once.is_cancelled() {
+                tokio::select! {
+                    _ = terminate.recv() => stop.trigger(),
+                    _ = interrupt.recv() => stop.trigger(),
+                }
+            }
+        });
+        Ok(shutdown)
+    }
+
+    /// Once: finish what is in flight and stop. Twice: stop at once.
+    pub fn trigger(&self) {
+        if self.drain.is_cancelled() {
+            self.at_once.cancel();
+        } else {
+            self.drain.cancel();
+        }
+    }
+
+    /// Resolves when the server should stop.
+    pub async fn triggered(&self) {
+        self.drain.cancelled().await;
+    }
+}
+
+impl Server {
+    /// # Errors
+    /// When the log, the secret or the views cannot be opened.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let data_dir = config.data_dir.clone();
+        let (log, report) = blocking(move || Log::open(&data_dir)).await??;
+        tell(&report);
+        Self::over(log, config).await
+    }
+
+    /// A server over a log that is open already, such as one in memory.
+    ///
+    /// # Errors
+    /// When the secret or the views cannot be opened.
+    pub async fn over(log: Log, config: Config) -> Result<Self, StartError> {
+        let views = {
+            let log = log.clone();
+            blocking(move || Views::open(log)).await??
+        };
+        let secret = config.secret().map_err(StartError::Secret)?;
+        let auth = Authenticator::hs256_for(
+            secret.as_bytes(),
+            config.jwt_audience.clone(),
+            config.jwt_issuer.clone(),
+        );
+        let app = App::new(CommandHandler::new(log), views, auth, settings(&config));
+        Ok(Self { app, config })
+    }
+
+    #[must_use]
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Serves until told to stop, then closes everything in order.
+    ///
+    /// # Errors
+    /// When the log does not close cleanly.
+    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+        let Self { app, config } = self;
+        let streams = app.metrics.in_force(|| {
+            Streams::new(
+                app.views.clone(),
+                app.auth.clone(),
+                config.allowed_origins.clone(),
+                ws::Limits::default(),
+            )
+        });
+        let router = http::router(app.clone(), ws::router(streams.clone()));
+        let housekeeping = tokio::spawn(housekeeping(app.clone()));
+        let connections = TaskTracker::new();
+        accept(
+            &listener,
+            &router,
+            &app,
+            &config.limits,
+            &connections,
+            &shutdown,
+        )
+        .await;
+
+        tracing::info!("stopping: finishing what is in flight");
+        app.start_draining();
+        drop(listener);
+        connections.close();
+        let finished = async {
+            // Sockets go first: their clients come back elsewhere, spread over half the time.
+            tokio::join!(streams.drain(config.drain / 2), connections.wait())
+        };
+        tokio::select! {
+            _ = finished => {}
+            () = tokio::time::sleep(config.drain) => tracing::warn!("some requests did not finish in time"),
+            () = shutdown.at_once.cancelled() => {}
+        }
+        shutdown.at_once.cancel();
+        connections.wait().await;
+        housekeeping.abort();
+        close(app).await
+    }
+}
+
+/// Takes connections until told to stop.
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    app: &App,
+    limits: &Limits,
+    connections: &TaskTracker,
+    shutdown: &Shutdown,
+) {
+    let places = Places::new(app.clone(), limits);
+    loop {
+        let (stream, address) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = shutdown.triggered() => return,
+        };
+        match places.take(address.ip()) {
+            Ok(place) => {
+                let serving = connection(
+                    stream,
+                    router.clone(),
+                    limits.header_timeout,
+                    shutdown.clone(),
+                );
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(Some((answer, place))) => {
+                connections.spawn(async move {
+                    // Somebody who hangs up before reading why has been turned away all the same.
+                    if let Ok(Err(error)) =
+                        tokio::time::timeout(TURNED_AWAY_TIMEOUT, turn_away(stream, answer)).await
+                    {
+                        tracing::debug!(%error, "a client hung up");
+                    }
+                    drop(place);
+                });
+            }
+            Err(None) => drop(stream),
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    header_timeout: Duration,
+    shutdown: Shutdown,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone at once");
+        return;
+    }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        http::without_trailing_slash(request.uri_mut());
+        // A router is always ready.
+        router.clone().call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = shutdown.at_once.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Counts connections, in all and by address.
+struct Places {
+    app: App,
+    total_max: usize,
+    per_address_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+    turned_away: usize,
+}
+
+/// Held while a connection lives.
+struct Place {
+    places: Arc<Places>,
+    /// None: one who is being turned away.
+    address: Option<IpAddr>,
+}
+
+impl Places {
+    fn new(app: App, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            total_max: limits.connections,
+            per_address_max: limits.connections_per_address,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A place, or what to answer (`None`: nothing) instead.
+    fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, Option<(&'static str, Place)>> {
+        let address = address.to_canonical();
+        let mut taken = self.taken.lock();
+        let own = taken.by_address.get(&address).copied().unwrap_or(0);
+        let answer = if taken.total >= self.total_max {
+            TOO_MANY
+        } else if own >= self.per_address_max {
+            TOO_MANY_OF_YOURS
+        } else {
+            taken.total += 1;
+            taken.by_address.insert(address, own + 1);
+            self.app.metrics.connections.increment(1.0);
+            return Ok(Place {
+                places: Arc::clone(self),
+                address: Some(address),
+            });
+        };
+        self.app.metrics.connections_refused.increment(1);
+        if taken.turned_away >= TURNED_AWAY_MAX {
+            return Err(None);
+        }
+        taken.turned_away += 1;
+        Err(Some((
+            answer,
+            Place {
+                places: Arc::clone(self),
+                address: None,
+            },
+        )))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock();
+        let Some(address) = self.address else {
+            taken.turned_away -= 1;
+            return;
+        };
+        taken.total -= 1;
+        if let Some(own) = taken.by_address.get_mut(&address) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_address.remove(&address);
+            }
+        }
+        self.places.app.metrics.connections.decrement(1.0);
+    }
+}
+
+const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\nconnection: close\r\n\r\n{\"type\":\"urn:doorbook:problem:too_many_connections\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"the server has as many connections as it takes\",\"code\":\"too_many_connections\"}";
+const TOO_MANY_OF_YOURS: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\nconnection: close\r\n\r\n{\"type\":\"urn:doorbook:problem:too_many_connections\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"your address has as many connections as it may\",\"code\":\"too_many_connections\"}";
+
+async fn turn_away(mut stream: TcpStream, answer: &str) -> io::Result<()> {
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    // Closing with unread bytes resets the connection, and the answer would be lost with it.
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+/// What is done now and then while serving.
+async fn housekeeping(app: App) {
+    let mut ticks = tokio::time::interval(METRICS_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for round in 1_u64.. {
+        ticks.tick().await;
+        app.metrics.tidy();
+        if round % TIDY_EVERY_ROUNDS == 0 {
+            let handler = app.handler.clone();
+            if blocking(move || handler.tidy()).await.is_err() {
+                tracing::error!("putting idle gatherings away was given up");
+            }
+        }
+    }
+}
+
+/// Doors are closed by now: commands, then views, then the log under them.
+async fn close(app: App) -> Result<(), RunError> {
+    let closed = blocking(move || {
+        app.handler.tidy();
+        app.views.close();
+        app.log.close()
+    });
+    closed.await??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn settings(config: &Config) -> http::Settings {
+    http::Settings {
+        allowed_origins: config.allowed_origins.clone(),
+        public_metrics: config.public_metrics,
+        public_docs: config.public_docs,
+        body_bytes_max: config.limits.body_bytes,
+        import_bytes_max: config.limits.import_bytes,
+        body_timeout: config.limits.body_timeout,
+        handler_timeout: config.limits.handler_timeout,
+        import_timeout: IMPORT_TIMEOUT,
+    }
+}
+
+fn tell(report: &OpenReport) {
+    for mended in &report.mended {
+        tracing::warn!(what = mended, "the data directory was mended");
+    }
+    if let Some(offset) = report.cut_from {
+        tracing::warn!(offset, "an unacknowledged tail was cut");
+    }
+    tracing::info!(head = report.head, "the log is open");
+}
+
+fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> impl Future<Output = Result<R, StartError>> {
+    let work = tokio::task::spawn_blocking(work);
+    async move { work.await.map_err(|_| StartError::GivenUp) }
+}

@@ -1,0 +1,116 @@
+//! LIVE STREAMS: what happens at the doors, as it happens, from any point in the past on.
+//!
+//! A subscriber is a cursor over the feed view. Nothing is pushed into it and nothing is queued for
+//! it: it pulls what lies behind its cursor, and is woken when there is more. So a slow reader can
+//! slow nobody, and no reader can miss an event.
+//!
+//! In reading order: `protocol` (the messages), `feed_reader` (the one loop), `session` (a
+//! connection's life), `socket` (bytes), `snapshot` (`initial_data`), `start` (`?from=`), then the
+//! way in: `upgrade`, `identity`, `admission`, `problem`. Commands and HTTP are not known here.
+
+mod admission;
+mod ending;
+mod feed_reader;
+mod identity;
+mod metrics;
+mod problem;
+mod protocol;
+mod session;
+mod snapshot;
+mod socket;
+mod start;
+mod upgrade;
+mod warning;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+
+use crate::{auth::Authenticator, projections::Views};
+
+use admission::Admission;
+use metrics::Metrics;
+use snapshot::Snapshots;
+
+/// Bounds on connections; the defaults are the contract's.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections in all.
+    pub connections_max: usize,
+    /// Open connections of one caller (`sub`).
+    pub connections_per_caller_max: usize,
+    /// Messages a client may send in one second.
+    pub messages_per_second_max: u32,
+    /// A connection that has heard nothing for this long hears where the cursor stands.
+    pub heartbeat: Duration,
+    /// A client that takes no byte for this long is closed.
+    pub write_stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 50_000,
+            connections_per_caller_max: 10_000,
+            messages_per_second_max: 20,
+            heartbeat: Duration::from_secs(25),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Everything a stream needs. Cheap handle.
+#[derive(Clone)]
+pub struct Streams(Arc<Inner>);
+
+struct Inner {
+    views: Views,
+    authenticator: Authenticator,
+    allowed_origins: Vec<String>,
+    limits: Limits,
+    admission: Admission,
+    snapshots: Snapshots,
+    metrics: Metrics,
+}
+
+impl Streams {
+    /// `allowed_origins`: pages of other hosts that may open streams, in lower case as
+    /// `https://host[:port]`; pages of the server's own host always may. Metrics go to the recorder in force during this call.
+    #[must_use]
+    pub fn new(
+        views: Views,
+        authenticator: Authenticator,
+        allowed_origins: Vec<String>,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            views,
+            authenticator,
+            allowed_origins,
+            admission: Admission::new(&limits),
+            limits,
+            snapshots: Snapshots::default(),
+            metrics: Metrics::new(),
+        }))
+    }
+
+    /// Takes no new connections, closes the open ones with 1012 one after the other within `spread`, so
+    /// that they do not all come back at once, and waits until they are gone.
+    pub async fn drain(&self, spread: Duration) {
+        self.0.admission.drain(spread).await;
+    }
+
+    /// Open connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.0.admission.connections()
+    }
+}
+
+/// Both endpoints. Paths are expected without a trailing slash.
+pub fn router(streams: Streams) -> Router {
+    Router::new()
+        .route("/ws/events/checkin/{event_id}", get(upgrade::check_in))
+        .route("/ws/events/dashboard", get(upgrade::dashboard))
+        .with_state(streams)
+}

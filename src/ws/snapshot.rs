@@ -1,0 +1,154 @@
+//! `initial_data`: everything as it is at one offset. A gathering's snapshot is encoded once and
+//! shared by everyone who connects meanwhile, so a thousand reconnects cost one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::{
+    auth::Principal,
+    events::ids::{Cursor, Epoch, GatheringId, Offset},
+    projections::{ViewError, Views, views::GatheringSnapshot},
+};
+
+use super::{
+    feed_reader::Access,
+    protocol::{Gathering, ServerMessage, encode},
+};
+
+/// Participants in one message; the rest is read by HTTP.
+pub(crate) const PARTICIPANTS_MAX: usize = 5_000;
+/// Gatherings in one message; the rest is read by HTTP.
+const GATHERINGS_MAX: usize = 5_000;
+/// Above this many participants encoding leaves the async threads.
+const ENCODED_INLINE_MAX: usize = 100;
+/// Gatherings whose encoded snapshot is kept.
+const KEPT_MAX: usize = 64;
+
+/// The encoded snapshots of the gatherings that people connect to.
+#[derive(Default)]
+pub(crate) struct Snapshots {
+    slots: Mutex<HashMap<GatheringId, Arc<Slot>>>,
+}
+
+type Slot = tokio::sync::Mutex<Option<Arc<Encoded>>>;
+
+/// A gathering at an offset, in pieces that make up two messages.
+pub(crate) struct Encoded {
+    pub(crate) offset: Offset,
+    /// `initial_data` is event, participants, end; `participants` is participants, end.
+    event: Bytes,
+    participants: Bytes,
+    end: Bytes,
+}
+
+impl Encoded {
+    /// The pieces of the message `initial_data`.
+    pub(crate) fn initial_data(&self) -> [Bytes; 3] {
+        [
+            self.event.clone(),
+            self.participants.clone(),
+            self.end.clone(),
+        ]
+    }
+
+    /// The pieces of the message `participants`.
+    pub(crate) fn participants(&self) -> [Bytes; 3] {
+        [
+            Bytes::from_static(br#"{"type":"participants","participants":"#),
+            self.participants.clone(),
+            self.end.clone(),
+        ]
+    }
+}
+
+impl Snapshots {
+    /// The gathering with all that was durable when this was called, or newer.
+    pub(crate) async fn check_in(
+        &self,
+        views: &Views,
+        gathering: GatheringId,
+    ) -> Result<Arc<Encoded>, ViewError> {
+        let wanted = views.log().last_offset_of(gathering);
+        let slot = self.slot(gathering);
+        // Those who come while one is being made wait here, and then share it or the next one.
+        let mut kept = slot.lock().await;
+        if let Some(encoded) = kept.as_ref().filter(|encoded| encoded.offset >= wanted) {
+            return Ok(Arc::clone(encoded));
+        }
+        let snapshot = views.snapshot(gathering, PARTICIPANTS_MAX).await?;
+        let epoch = views.log().epoch();
+        let encoded = if snapshot.participants.len() <= ENCODED_INLINE_MAX {
+            encode_snapshot(&snapshot, epoch)
+        } else {
+            tokio::task::spawn_blocking(move || encode_snapshot(&snapshot, epoch))
+                .await
+                .unwrap_or(None)
+        };
+        let encoded = Arc::new(encoded.ok_or_else(|| {
+            ViewError::Rebuild("the snapshot of the gathering does not encode".to_owned())
+        })?);
+        *kept = Some(Arc::clone(&encoded));
+        Ok(encoded)
+    }
+
+    /// Lets go of the kept one: somebody in it has been erased, or nobody may be left to hear of it.
+    pub(crate) fn forget(&self, gathering: GatheringId) {
+        self.slots.lock().remove(&gathering);
+    }
+
+    fn slot(&self, gathering: GatheringId) -> Arc<Slot> {
+        let mut slots = self.slots.lock();
+        if slots.len() >= KEPT_MAX && !slots.contains_key(&gathering) {
+            // Dropping one only costs the next connect an encoding.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(slots.entry(gathering).or_default())
+    }
+}
+
+/// The dashboard's `initial_data`, with the gatherings that the caller may see.
+pub(crate) fn dashboard(views: &Views, principal: &Principal) -> (Option<Bytes>, Offset) {
+    let (mut rows, offset) = views.dashboard_snapshot();
+    rows.retain(|row| Access::of(principal.clone(), row).may_read());
+    rows.sort_by_key(|row| (row.details.start_date, row.id));
+    let truncated = rows.len() > GATHERINGS_MAX;
+    let message = ServerMessage::InitialData {
+        events: rows
+            .iter()
+            .take(GATHERINGS_MAX)
+            .map(|row| Gathering::of(row))
+            .collect(),
+        events_truncated: truncated,
+        cursor: Cursor {
+            epoch: views.log().epoch(),
+            offset,
+        },
+    };
+    (encode(&message), offset)
+}
+
+fn encode_snapshot(snapshot: &GatheringSnapshot, epoch: Epoch) -> Option<Encoded> {
+    let cursor = Cursor {
+        epoch,
+        offset: snapshot.offset,
+    };
+    let event = encode(&Gathering::of(&snapshot.row))?;
+    let event = [
+        &br#"{"type":"initial_data","event":"#[..],
+        &event,
+        br#","participants":"#,
+    ];
+    let truncated = if snapshot.truncated {
+        r#","participants_truncated":true"#
+    } else {
+        ""
+    };
+    Some(Encoded {
+        offset: snapshot.offset,
+        event: event.concat().into(),
+        participants: encode(&snapshot.participants)?,
+        end: format!(r#"{truncated},"cursor":"{cursor}"}}"#).into(),
+    })
+}

@@ -1,0 +1,153 @@
+//! The way in: everything that can be refused is refused here, before the upgrade, where a client
+//! still gets a status and a reason.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, Request, State, rejection::PathRejection},
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use hyper::upgrade::OnUpgrade;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+use crate::{
+    auth::Principal,
+    events::{ids::GatheringId, time::Timestamp},
+};
+
+use super::{
+    Streams,
+    feed_reader::Access,
+    identity::{SUBPROTOCOL, identify, offers_subprotocol},
+    problem::Problem,
+    session::{Caller, Session},
+    start::{Asked, FROM_RULE},
+};
+
+/// How long a connect waits for the views to know what is in the log.
+const VIEWS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// `GET /ws/events/checkin/{event_id}`: one gathering.
+pub(super) async fn check_in(
+    State(streams): State<Streams>,
+    event_id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let opened = async {
+        let principal = caller(&streams, &request)?;
+        let gathering = event_id
+            .ok()
+            .and_then(|Path(event_id)| event_id.parse().ok())
+            .ok_or_else(Problem::no_such_gathering)?;
+        let access = access(&streams, principal, gathering).await?;
+        upgrade(&streams, request, Caller::CheckIn(access))
+    };
+    opened.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// `GET /ws/events/dashboard`: all gatherings that the caller may see.
+pub(super) async fn dashboard(State(streams): State<Streams>, request: Request) -> Response {
+    caller(&streams, &request)
+        .and_then(|principal| upgrade(&streams, request, Caller::Dashboard(principal)))
+        .unwrap_or_else(IntoResponse::into_response)
+}
+
+fn caller(streams: &Streams, request: &Request) -> Result<Principal, Problem> {
+    identify(
+        request.headers(),
+        &query(request.uri())?,
+        &streams.0.authenticator,
+        &streams.0.allowed_origins,
+        Timestamp::now(),
+    )
+}
+
+async fn access(
+    streams: &Streams,
+    principal: Principal,
+    gathering: GatheringId,
+) -> Result<Access, Problem> {
+    let views = &streams.0.views;
+    // A team member added or removed a moment ago is one already, or no longer.
+    let known = views.log().last_offset_of(gathering);
+    views.wait_for(known, VIEWS_PATIENCE).await.map_err(|_| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "view_behind",
+            "the views are catching up; connect again in a moment",
+        )
+    })?;
+    let row = views
+        .row(gathering)
+        .ok_or_else(Problem::no_such_gathering)?;
+    let access = Access::of(principal, &row);
+    if !access.sees_gathering() {
+        return Err(Problem::no_such_gathering());
+    }
+    if !access.may_read() {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "you may not read the participants of this event",
+        ));
+    }
+    Ok(access)
+}
+
+fn upgrade(streams: &Streams, mut request: Request, caller: Caller) -> Result<Response, Problem> {
+    let from = from(&query(request.uri())?)?;
+    let mut response =
+        create_response_with_body(&request, Body::empty).map_err(|_| not_a_websocket())?;
+    let on_upgrade = request
+        .extensions_mut()
+        .remove::<OnUpgrade>()
+        .ok_or_else(not_a_websocket)?;
+    if offers_subprotocol(request.headers()) {
+        response.headers_mut().insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
+    }
+    let seat = streams.0.admission.seat(&caller.principal().id)?;
+    let session_streams = streams.clone();
+    streams.0.admission.spawn(async move {
+        match on_upgrade.await {
+            Ok(upgraded) => Session::run(session_streams, upgraded, caller, from).await,
+            Err(error) => tracing::debug!(%error, "a stream's upgrade did not come through"),
+        }
+        drop(seat);
+    });
+    Ok(response)
+}
+
+fn query(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    Query::try_from_uri(uri)
+        .map(|Query(pairs)| pairs)
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_query",
+                "the query is not of the form name=value&name=value",
+            )
+        })
+}
+
+fn from(query: &[(String, String)]) -> Result<Option<Asked>, Problem> {
+    let wrong = |rule| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", rule);
+    let mut given = query.iter().filter(|(name, _)| name == "from");
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some((_, text)), None) => text.parse().map(Some).map_err(wrong),
+        (Some(_), Some(_)) => Err(wrong(FROM_RULE)),
+    }
+}
+
+fn not_a_websocket() -> Problem {
+    Problem::new(
+        StatusCode::UPGRADE_REQUIRED,
+        "upgrade_required",
+        "open this path as a WebSocket, version 13 (RFC 6455)",
+    )
+}
