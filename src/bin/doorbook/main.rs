@@ -1,0 +1,86 @@
+//! The command line: parses, dispatches, and turns a failure into a sentence and an exit code. One
+//! subcommand per file; data goes to stdout, talk to stderr.
+//!
+//! `place`, `server` and `local` say where the data is and how it is reached; `progress`, `entries` and
+//! `output` how it is shown.
+
+mod demo;
+mod entries;
+mod failure;
+mod history;
+mod import;
+mod interrupt;
+mod local;
+mod output;
+mod place;
+mod progress;
+mod projections;
+mod rebuild_projection;
+mod serve;
+mod server;
+mod tail;
+mod token;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The book at the door of an event
+///
+/// Exit codes: 0 done, 1 a check failed or the server said no, 2 wrong usage, 3 cannot reach the server or open the data.
+#[derive(Debug, Parser)]
+#[command(name = "doorbook", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The server
+    ///
+    /// Settings are flags, `DOORBOOK_*` variables, and a TOML file, in that order.
+    Serve(Box<doorbook::config::ServeArgs>),
+    Demo(demo::DemoArgs),
+    Token(token::TokenArgs),
+    Import(import::ImportArgs),
+    History(Box<history::HistoryArgs>),
+    Tail(tail::TailArgs),
+    Projections(projections::ProjectionsArgs),
+    RebuildProjection(rebuild_projection::RebuildArgs),
+    Verify(verify::VerifyArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match CommandLine::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Import(args) => import::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Projections(args) => projections::run(&args),
+        Command::RebuildProjection(args) => rebuild_projection::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    };
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(sentence) = failure.sentence() {
+        output::say(format_args!("doorbook: {sentence}"));
+    }
+    failure.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::CommandLine;
+
+    #[test]
+    fn verify_cli() {
+        CommandLine::command().debug_assert();
+    }
+}
