@@ -100,11 +100,16 @@ impl Owner {
         (self.gathering, self.gathering.to_bytes())
     }
 
-    /// Whose key hides the content of the command; nobody's, when it is about the gathering.
+    /// Whose key hides the content of the command; nobody's, when it is about the gathering or holds
+    /// no word about a person (a scan without a reason, the most frequent command by far).
     fn about(&self, attempt: &Attempt<'_>) -> Option<(GatheringId, SubjectId)> {
         let code = match attempt.command {
             Command::Undo(Undo { code, .. }) | Command::Cancel(cancel::Cancel { code, .. }) => code,
-            command => scan_of(command)?.0,
+            command => {
+                let (code, details) = scan_of(command)?;
+                details.override_reason.as_ref()?;
+                code
+            }
         };
         match (self.model.participant(code), attempt.foreign) {
             (Some(participant), _) => Some((self.gathering, participant.id.to_bytes())),

@@ -59,7 +59,7 @@ pub struct Actor {
 pub struct CommandRef {
     pub id: CommandId,
     /// First 16 bytes of HMAC-SHA-256 over the command's canonical bytes, keyed by the
-    /// participant's key (or the gathering's, when it is about nobody): without the key it tells
-    /// nothing about the person.
+    /// participant's key when they hold words about a person, else by the gathering's: without the
+    /// key it tells nothing.
     pub content_hash: [u8; 16],
 }

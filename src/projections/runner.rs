@@ -14,6 +14,9 @@ use tokio::sync::watch;
 
 use super::{keep, live::Inner, views::ViewError};
 
+/// How long the follower rests when nobody listens. Queries bring their view up themselves, so it
+/// would only contend with them for the locks.
+const UNHEARD_PAUSE: Duration = Duration::from_millis(10);
 /// How often snapshots are thought of.
 const KEEPER_PERIOD: Duration = Duration::from_secs(1);
 /// A gathering that nobody has used for this long is dropped.
@@ -63,7 +66,13 @@ async fn follow(
             _ = stop.changed() => return,
         }
         let Some(inner) = inner.upgrade() else { return };
-        inner.follow_head();
+        if !inner.follow_head() {
+            drop(inner);
+            tokio::select! {
+                () = tokio::time::sleep(UNHEARD_PAUSE) => {}
+                _ = stop.changed() => return,
+            }
+        }
     }
 }
 
@@ -91,9 +100,11 @@ struct Quiet {
 }
 
 impl Inner {
-    fn follow_head(&self) {
+    /// Brings up what is loaded and wakes its readers; false when there are none.
+    fn follow_head(&self) -> bool {
         report("dashboard", self.board.catch_up(&self.log));
         self.board.announce();
+        let mut heard = self.board.moved.receiver_count() > 0;
         let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
         for gathering in gatherings {
             let behind = {
@@ -104,7 +115,9 @@ impl Inner {
                 report("participants", gathering.catch_up(&self.log));
             }
             gathering.announce();
+            heard |= gathering.moved.receiver_count() > 0;
         }
+        heard
     }
 
     fn keep_house(&self, quiet: &mut Quiet) {

@@ -49,6 +49,8 @@ struct Table {
     damaged: Vec<[u8; RECORD_BYTES]>,
     /// Adopted and not yet on disk.
     unsynced: Vec<SubjectId>,
+    /// The gathering's own key, unwrapped once: every scan is hashed with it.
+    own: Option<SubjectKey>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,8 +70,12 @@ impl KeyFile {
     }
 
     pub(super) fn key(&self, subject: SubjectId, master: &Master) -> Result<SubjectKey, KeyError> {
+        let is_own = subject == self.gathering.to_bytes();
         let wrapped = {
             let mut table = self.table.lock();
+            if let (true, Some(own)) = (is_own, &table.own) {
+                return Ok(own.clone());
+            }
             let found = table.keys.get(&subject).copied();
             match found {
                 Some(wrapped) => wrapped,
@@ -87,7 +93,11 @@ impl KeyFile {
             )?;
             SubjectKey::from_bytes(&zeroize::Zeroizing::new(bytes))
         });
-        key.ok_or_else(|| self.damaged("the master key does not open it"))
+        let key = key.ok_or_else(|| self.damaged("the master key does not open it"))?;
+        if is_own {
+            self.table.lock().own = Some(key.clone());
+        }
+        Ok(key)
     }
 
     pub(super) fn adopt(&self, subject: SubjectId, key: &SubjectKey, master: &Master) {
@@ -149,6 +159,7 @@ impl KeyFile {
         if gone.is_empty() {
             return Ok(());
         }
+        table.own = None;
         let unsynced = std::mem::take(&mut table.unsynced);
         let Some(path) = &self.path else {
             return Ok(());

@@ -3,9 +3,9 @@
 //! Everything under one short lock, so that offsets, `recorded_at` and the order in the frames
 //! agree. The next frame fills while the last one syncs: that is the group commit.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{
@@ -17,6 +17,13 @@ use crate::events::{
     recorded::{NewEvent, Recorded},
     time::Timestamp,
 };
+
+/// With fewer events in flight than this, a frame never waits for company.
+const GATHER_EVENTS_MIN: usize = 8;
+/// Longest that a frame waits for the writers whose last events have just been answered. Without it
+/// they fall into two halves that sync in turn, each at the full price of a sync. (PostgreSQL's
+/// `commit_delay` and `commit_siblings`, with the siblings counted.)
+const GATHER_TIME_MAX: Duration = Duration::from_millis(1);
 
 pub(super) type Answer = Result<(), AppendError>;
 
@@ -57,6 +64,10 @@ struct Queue {
     frames: VecDeque<Filling>,
     /// Events in `frames` and in the frame that the writer has in hand.
     waiting: usize,
+    /// How many were waiting when the last frame was done: as many writers are there.
+    in_flight: usize,
+    /// The writer sleeps until so many wait.
+    wake_at: usize,
     refused: Option<Arc<str>>,
     failed: bool,
     closing: bool,
@@ -81,6 +92,8 @@ impl Sequencer {
                 last_recorded_at,
                 frames: VecDeque::new(),
                 waiting: 0,
+                in_flight: 0,
+                wake_at: 1,
                 refused: None,
                 failed: false,
                 closing: false,
@@ -105,8 +118,11 @@ impl Sequencer {
         queue.last_recorded_at = recorded_at;
         queue.next += 1;
         queue.waiting += 1;
+        let enough = queue.waiting >= queue.wake_at;
         drop(queue);
-        self.filled.notify_one();
+        if enough {
+            self.filled.notify_one();
+        }
         Ok((recorded, Durable(receiver)))
     }
 
@@ -114,6 +130,9 @@ impl Sequencer {
     pub(super) fn take(&self) -> Option<Filling> {
         let mut queue = self.queue.lock();
         loop {
+            if !queue.frames.is_empty() {
+                self.gather(&mut queue);
+            }
             if let Some(frame) = queue.frames.pop_front() {
                 return Some(frame);
             }
@@ -124,9 +143,20 @@ impl Sequencer {
         }
     }
 
+    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
+        let company = queue.company();
+        if queue.waiting < company && !queue.closing {
+            queue.wake_at = company;
+            self.filled.wait_for(queue, GATHER_TIME_MAX);
+            queue.wake_at = 1;
+        }
+    }
+
     /// The writer is done with this many events, for better or worse.
     pub(super) fn done(&self, events: usize) {
-        self.queue.lock().waiting -= events;
+        let mut queue = self.queue.lock();
+        queue.in_flight = queue.waiting;
+        queue.waiting -= events;
     }
 
     /// From now on nothing is taken; what is queued is answered with the reason.
@@ -175,6 +205,15 @@ impl Sequencer {
 }
 
 impl Queue {
+    /// How many events the next frame should wait for: most of those whose writers are known to be
+    /// there, as far as they fit.
+    fn company(&self) -> usize {
+        if self.in_flight < GATHER_EVENTS_MIN || self.frames.len() > 1 {
+            return 0;
+        }
+        (self.in_flight - self.in_flight / 8).min(FRAME_EVENTS_MAX)
+    }
+
     fn push(
         &mut self,
         recorded: Arc<Recorded>,
