@@ -27,8 +27,9 @@ const CONNECTIONS: usize = 64;
 const IMPORT_STEP: u64 = 100_000;
 /// Longest filling between two imports, and longest rebuild.
 const LONG: Duration = Duration::from_secs(1_800);
-/// Rest before an idle server is watched: what start-up leaves behind is done by then.
-const SETTLE: Duration = Duration::from_secs(3);
+/// Rest before an idle server is watched: the snapshot that a killed server did not write is written
+/// once the log has been quiet for some seconds.
+const SETTLE: Duration = Duration::from_secs(12);
 const REBUILD_POLL: Duration = Duration::from_millis(10);
 
 const START: (&str, Reach) = ("start to ready after SIGKILL", Reach::AtMost(2.0, "s"));
