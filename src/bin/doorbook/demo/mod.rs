@@ -148,7 +148,9 @@ fn evening(
     } else {
         Crowd::before_opening(args.people, GATES.len(), rng)
     };
+    let path = format!("/api/events/{}/", setting.gathering);
     let mut gates = gates(&base, secret, gathering, setting, args)?;
+    gates.narrator.begin(&server.get(&path, &[])?)?;
     let result = play(&mut crowd, &mut gates, args.speed, stop);
     let status = gates.narrator.end();
     output::data(format_args!(

@@ -59,6 +59,18 @@ impl Narrator {
         }
     }
 
+    /// Where the evening stands before anybody comes.
+    pub(crate) fn begin(&mut self, gathering: &Value) -> Result<(), Failure> {
+        self.status = status(
+            gathering,
+            ["inside_count", "checked_in_count", "participant_count"],
+        );
+        match &self.bar {
+            Some(_) => self.show_status(),
+            None => output::data(format_args!("          {}", self.status)),
+        }
+    }
+
     pub(crate) fn tell(
         &mut self,
         gate: &str,
@@ -94,17 +106,7 @@ impl Narrator {
             self.scans.pop_front();
         }
         if let Some(occupancy) = occupancy {
-            let number = |field: &str| occupancy[field].as_u64().unwrap_or_default();
-            let capacity = occupancy["capacity"]
-                .as_u64()
-                .map(|most| format!(" of at most {most}"))
-                .unwrap_or_default();
-            self.status = format!(
-                "{} inside{capacity} · {} checked in · {} registered",
-                number("inside"),
-                number("checked_in"),
-                number("registered"),
-            );
+            self.status = status(occupancy, ["inside", "checked_in", "registered"]);
         }
         self.show_status()
     }
@@ -155,6 +157,17 @@ impl Mark {
             Self::Note => ("·    ", AnsiColor::Yellow),
         }
     }
+}
+
+/// The counts in words; `fields` names those of who is inside, has been, and may come.
+fn status(counts: &Value, fields: [&str; 3]) -> String {
+    let [inside, checked_in, registered] =
+        fields.map(|field| counts[field].as_u64().unwrap_or_default());
+    let capacity = counts["capacity"]
+        .as_u64()
+        .map(|most| format!(" of at most {most}"))
+        .unwrap_or_default();
+    format!("{inside} inside{capacity} · {checked_in} checked in · {registered} registered")
 }
 
 /// A name on one line, whatever is in it.
