@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod commands_property;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
