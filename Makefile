@@ -1,5 +1,6 @@
 # What people and CI run. `make` lists the targets from the comments behind them.
-# Needs Rust, a C compiler, Python 3 with venv, Node with npm; everything else goes into target/.
+# Needs Rust, a C compiler, Python 3 with venv, Node with npm; everything else goes into target/, but for
+# a few Debian packages that `make prepare` installs where it may.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,8 +25,24 @@ demo: ## a server with 500 invented guests who arrive, leave and make mistakes; 
 	cargo run --release -- demo
 
 .PHONY: test
-test: fmt-check lint it schemathesis licences advisories ## every check; what CI runs
+test: prepare fmt-check lint it schemathesis bench-quick licences advisories ## every check; what CI runs
 	@echo "all checks passed"
+
+# strace: syncs that fail or are watched. e2fsprogs, mount: power cuts and full disks. redis-server: the
+# origin design as a peer of the benchmarks. protobuf-compiler: UmaDB's client in them.
+PACKAGES := strace e2fsprogs mount redis-server protobuf-compiler python3-venv
+.PHONY: prepare
+prepare: ## install the Debian packages that the tests and benchmarks use, as root where apt-get is
+	@missing=; for package in $(PACKAGES); do \
+		dpkg-query --show --showformat='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then \
+		:; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$missing </dev/null >/dev/null; \
+	else \
+		echo "not installed:$$missing. Tests that need one of them say so; to install: sudo apt-get install$$missing"; \
+	fi
 
 .PHONY: fmt
 fmt: ## format the sources
@@ -37,15 +54,15 @@ fmt-check: ## fail when something is not formatted
 
 .PHONY: lint
 lint: ## clippy, with warnings as errors
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 .PHONY: unit
 unit: ## the tests inside the library and the binary: decisions, folds, the log's conformance
-	cargo test --locked --lib --bins
+	cargo test --locked --workspace --lib --bins
 
 .PHONY: it
 it: clients ## every Rust test, with servers on real disks, foreign clients and kills
-	cargo test --locked
+	cargo test --locked --workspace
 
 .PHONY: clients
 clients: ## put the WebSocket clients that nobody here wrote into target/clients
@@ -53,17 +70,17 @@ clients: ## put the WebSocket clients that nobody here wrote into target/clients
 
 .PHONY: interop
 interop: clients ## Python websockets and npm ws against a real server
-	cargo test --locked --test it interop
+	cargo test --locked --workspace --test it interop
 
 .PHONY: schemathesis
 schemathesis: $(TARGET)/clients/schemathesis/ready ## fuzz a real server with its own /openapi.json
-	cargo build --locked
+	cargo build --locked --workspace
 	$(TARGET)/clients/schemathesis/bin/python tests/clients/schemathesis/run.py $(DOORBOOK) --examples $(EXAMPLES)
 
 .PHONY: crash
 crash: export DOORBOOK_KILLS = $(KILLS)
 crash: ## strike down a busy server and hold it to what it acknowledged: KILLS=1000, as root CUTS=100
-	$(if $(CUTS),DOORBOOK_CUTS=$(CUTS)) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --test it crash:: -- --nocapture
+	$(if $(CUTS),DOORBOOK_CUTS=$(CUTS)) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --workspace --test it crash:: -- --nocapture
 
 .PHONY: licences
 licences: $(TARGET)/tools/ready ## licences, banned crates and sources of every dependency (deny.toml)
@@ -78,9 +95,14 @@ advisories: $(TARGET)/tools/ready ## known vulnerabilities, where their database
 	fi
 
 .PHONY: bench
-bench: ## measure beside the peers in one run; table and plot in target/bench
-	cargo build --release --locked
-	cargo run --release --locked --package doorbook-benches
+bench: prepare ## measure beside the peers in one run; table and plot in target/bench
+	cargo build --release --locked --workspace
+	$(TARGET)/release/doorbook-benches
+
+.PHONY: bench-quick
+bench-quick: ## the same in seconds, in a debug build: that every row works, no judgement
+	cargo build --locked --workspace
+	$(TARGET)/debug/doorbook-benches --quick --dir $(TARGET)/bench-quick-data --out $(TARGET)/bench-quick
 
 .PHONY: docker
 docker: ## build the container image (needs docker)
