@@ -205,7 +205,11 @@ impl Server {
                 app.views.clone(),
                 app.auth.clone(),
                 config.allowed_origins.clone(),
-                ws::Limits::default(),
+                ws::Limits {
+                    connections_max: config.limits.streams,
+                    connections_per_caller_max: config.limits.streams_per_caller,
+                    ..ws::Limits::default()
+                },
             )
         });
         let router = http::router(app.clone(), ws::router(streams.clone()));

@@ -51,6 +51,9 @@ pub struct Config {
 pub struct Limits {
     pub connections: usize,
     pub connections_per_address: usize,
+    /// WebSocket streams, which are counted by themselves once they are open.
+    pub streams: usize,
+    pub streams_per_caller: usize,
     pub body_bytes: usize,
     pub import_bytes: usize,
     /// From the first byte of a request (or the end of the last) to the end of its header.
@@ -69,6 +72,8 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_address: 2_048,
+            streams: 20_000,
+            streams_per_caller: 10_000,
             body_bytes: 1024 * 1024,
             import_bytes: 64 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
@@ -128,6 +133,12 @@ pub struct ServeArgs {
     /// Most connections at once from one address [default 2048]
     #[arg(long, value_name = "N")]
     pub max_connections_per_address: Option<String>,
+    /// Most WebSocket streams at once [default 20000]
+    #[arg(long, value_name = "N")]
+    pub max_streams: Option<String>,
+    /// Most WebSocket streams at once of one caller (`sub`) [default 10000]
+    #[arg(long, value_name = "N")]
+    pub max_streams_per_caller: Option<String>,
     /// Largest request body, bytes [default 1048576]
     #[arg(long, value_name = "BYTES")]
     pub max_body_bytes: Option<String>,
@@ -172,7 +183,7 @@ impl ServeArgs {
         }
     }
 
-    fn values(&self) -> [(&'static str, &Option<String>); 17] {
+    fn values(&self) -> [(&'static str, &Option<String>); 19] {
         [
             ("data", &self.data),
             ("listen", &self.listen),
@@ -187,6 +198,8 @@ impl ServeArgs {
                 "max_connections_per_address",
                 &self.max_connections_per_address,
             ),
+            ("max_streams", &self.max_streams),
+            ("max_streams_per_caller", &self.max_streams_per_caller),
             ("max_body_bytes", &self.max_body_bytes),
             ("max_import_bytes", &self.max_import_bytes),
             ("header_timeout_seconds", &self.header_timeout_seconds),

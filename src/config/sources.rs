@@ -128,6 +128,12 @@ impl Settings {
             limits.connections_per_address,
             1..=1_000_000,
         );
+        limits.streams = self.number("max_streams", limits.streams, 1..=1_000_000);
+        limits.streams_per_caller = self.number(
+            "max_streams_per_caller",
+            limits.streams_per_caller,
+            1..=1_000_000,
+        );
         limits.body_bytes = self.number("max_body_bytes", limits.body_bytes, 1024..=1 << 30);
         limits.import_bytes = self.number("max_import_bytes", limits.import_bytes, 1024..=1 << 30);
         limits.header_timeout = self.seconds("header_timeout_seconds", limits.header_timeout, 1);

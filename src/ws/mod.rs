@@ -50,7 +50,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 50_000,
+            connections_max: 20_000,
             connections_per_caller_max: 10_000,
             messages_per_second_max: 20,
             heartbeat: Duration::from_secs(25),

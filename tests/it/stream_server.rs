@@ -164,3 +164,23 @@ async fn a_restart_sends_clients_away_and_their_cursor_is_good_afterwards() {
     again.expect("checkout_update").await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn as_many_streams_open_as_the_settings_say() {
+    let server = TestServer::start_with(|config| {
+        config.limits.streams = 2;
+        config.limits.streams_per_caller = 1;
+    })
+    .await;
+    let refusal = async |user: &User| {
+        let asking = Asking::bearer(&user.0);
+        let opened = connect(server.address, "/ws/events/dashboard", &asking).await;
+        opened.err().map(|(status, ..)| status)
+    };
+    let first = stream(&server, &root(), "/ws/events/dashboard").await;
+    assert_eq!(refusal(&root()).await, Some(429));
+    let second = stream(&server, &ann(), "/ws/events/dashboard").await;
+    assert_eq!(refusal(&sue()).await, Some(429));
+    drop((first, second));
+    server.stop().await;
+}
