@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use csv::{Reader, ReaderBuilder, StringRecord};
+use csv::{Position, Reader, ReaderBuilder, StringRecord};
 
 use super::{
     ImportLine, LineProblem,
@@ -21,7 +21,13 @@ pub struct CsvLines {
     /// Lines in front of what `reader` sees.
     skipped: u64,
     record: StringRecord,
+    delimiter: u8,
+    /// Forgotten quotes so far.
+    unclosed: usize,
 }
+
+/// Each of them costs a look over the rest of the list; behind this many it is taken as it reads.
+const UNCLOSED_QUOTES_MAX: usize = 16;
 
 /// Reads the header.
 ///
@@ -64,6 +70,8 @@ pub fn csv_lines(bytes: &[u8]) -> Result<CsvLines, HeaderProblem> {
         reader,
         skipped,
         record: StringRecord::new(),
+        delimiter,
+        unclosed: 0,
     })
 }
 
@@ -72,9 +80,10 @@ impl Iterator for CsvLines {
 
     fn next(&mut self) -> Option<ImportLine> {
         loop {
-            let line = self.next_line();
+            let (start, line) = self.next_start();
             let result = match self.reader.read_record(&mut self.record) {
                 Ok(false) => return None,
+                Ok(true) if self.never_closed(start) => self.pass_over(start, line),
                 Ok(true) if self.record.iter().all(|value| value.trim().is_empty()) => continue,
                 Ok(true) => self.register(),
                 Err(_) => Err(LineProblem {
@@ -88,14 +97,45 @@ impl Iterator for CsvLines {
 }
 
 impl CsvLines {
-    /// Where the next record starts. The reader stands before blank lines that it will pass over.
-    fn next_line(&self) -> u64 {
+    /// Where the next record starts, its byte and its line. The reader stands before blank lines that
+    /// it will pass over.
+    fn next_start(&self) -> (usize, u64) {
         let position = self.reader.position();
         let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let blank_bytes = blank.clone().count();
         let blank_lines = blank.filter(|byte| **byte == b'\n').count() as u64;
-        self.skipped + position.line() + blank_lines
+        let line = self.skipped + position.line() + blank_lines;
+        (start.saturating_add(blank_bytes), line)
+    }
+
+    /// Whether the record that began at `start` has taken lines into a quote that somebody forgot.
+    fn never_closed(&self, start: usize) -> bool {
+        let end = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
+        let record = self.text.as_bytes().get(start..end).unwrap_or_default();
+        self.unclosed < UNCLOSED_QUOTES_MAX && quote_forgotten(record, self.delimiter)
+    }
+
+    /// One forgotten quote costs its own line, not all the lines behind it.
+    fn pass_over(&mut self, start: usize, line: u64) -> Result<Register, LineProblem> {
+        self.unclosed += 1;
+        let bytes = self.text.as_bytes();
+        let rest = bytes.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == b'\n');
+        let next = length.map_or(bytes.len(), |length| start + length + 1);
+        let mut position = Position::new();
+        position
+            .set_byte(next as u64)
+            .set_line(line + 1 - self.skipped);
+        let detail = match self.reader.seek(position) {
+            Ok(()) => "a quote opens on this line and never closes",
+            Err(_) => "a quote opens on this line and never closes; the rest was not read",
+        };
+        Err(LineProblem {
+            code: "unclosed_quote",
+            detail: detail.to_owned(),
+        })
     }
 
     fn register(&self) -> Result<Register, LineProblem> {
@@ -193,6 +233,30 @@ fn delimiter(text: &str) -> u8 {
         .into_iter()
         .fold(comma, |most, it| if it.1 > most.1 { it } else { most })
         .0
+}
+
+/// Whether a quote opens in this record and does not close, or closes lines further down in the midst
+/// of a field, where another was meant to open. As the reader sees it: a quote opens where a field
+/// begins, and two inside are one.
+fn quote_forgotten(record: &[u8], delimiter: u8) -> bool {
+    let ends_field = |byte: &u8| *byte == delimiter || matches!(byte, b'\r' | b'\n');
+    let (mut quoted, mut field_begins, mut lines) = (false, true, false);
+    let mut bytes = record.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match (quoted, *byte) {
+            (true, b'"') if bytes.next_if_eq(&&b'"').is_some() => {}
+            (true, b'"') => {
+                if lines && !bytes.peek().is_none_or(|next| ends_field(next)) {
+                    return true;
+                }
+                (quoted, field_begins) = (false, false);
+            }
+            (true, _) => lines |= *byte == b'\n',
+            (false, b'"') if field_begins => (quoted, lines) = (true, false),
+            (false, _) => field_begins = ends_field(byte),
+        }
+    }
+    quoted
 }
 
 fn check_status(status: &str) -> Result<(), LineProblem> {
@@ -357,6 +421,31 @@ mod tests {
     fn lines_are_numbered_as_an_editor_does() {
         let text = b"sep=;\r\nname;note\r\n\r\nAna Ruiz;\"one\r\ntwo\"\r\n\r\n;\r\nBo Li;\r\n";
         assert_eq!(read(text), ["4 Ana|Ruiz|||||one\r\ntwo", "8 Bo|Li|||||"]);
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_costs_its_own_line_alone() {
+        let text =
+            b"name,code\r\nAna Ruiz,A\r\n\r\n\"Bo Li,B\r\nCy Moe,C\r\n\"Dee \"\"D\"\" Poe\",D\r\n";
+        assert_eq!(
+            read(text),
+            [
+                "2 Ana|Ruiz||A|||",
+                "4 !unclosed_quote",
+                "5 Cy|Moe||C|||",
+                "6 Dee \"D\"|Poe||D|||"
+            ]
+        );
+        assert_eq!(read(b"name,code\n\"Ana Ruiz,A"), ["2 !unclosed_quote"]);
+        assert_eq!(read(b"name\n12\" Cy Moe"), ["2 12\" Cy|Moe|||||"]);
+        assert_eq!(read(b"name\n\"Ana\" Moe\"\n"), ["2 Ana|Moe\"|||||"]);
+    }
+
+    #[test]
+    fn quotes_without_end_are_looked_for_only_so_often() {
+        let mut text = b"name,code,note\n".to_vec();
+        text.extend_from_slice(&b"a\"b,x,\"c\n".repeat(UNCLOSED_QUOTES_MAX * 3));
+        assert_eq!(read(&text).len(), UNCLOSED_QUOTES_MAX + 1);
     }
 
     #[test]
