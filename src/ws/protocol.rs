@@ -311,7 +311,7 @@ fn update_data(event: &Event) -> UpdateData<'_> {
 #[derive(Debug, PartialEq)]
 pub(crate) enum ClientMessage {
     GetParticipants,
-    /// The timestamp goes back as it came, whatever it is.
+    /// The timestamp goes back as it came, whatever it is; null when there is none.
     Ping {
         timestamp: Value,
     },
@@ -363,15 +363,9 @@ impl ClientMessage {
         };
         match kind.as_str() {
             "get_participants" => Ok(Self::GetParticipants),
-            "ping" => fields
-                .remove("timestamp")
-                .map(|timestamp| Self::Ping { timestamp })
-                .ok_or_else(|| {
-                    BadMessage::new(
-                        "missing_field",
-                        "ping needs a timestamp; it comes back in pong",
-                    )
-                }),
+            "ping" => Ok(Self::Ping {
+                timestamp: fields.remove("timestamp").unwrap_or_default(),
+            }),
             "auth" => match fields.remove("token") {
                 Some(Value::String(token)) => Ok(Self::Auth {
                     token: token.into(),
@@ -414,6 +408,13 @@ mod tests {
                 Ok(ClientMessage::Ping { timestamp })
             );
         }
+        assert_eq!(
+            ClientMessage::parse(r#"{"type": "ping"}"#),
+            Ok(ClientMessage::Ping {
+                timestamp: Value::Null
+            }),
+            "a client that only asks whether we are there"
+        );
     }
 
     #[test]
@@ -424,7 +425,6 @@ mod tests {
             ("\"ping\"", "not_an_object"),
             ("{}", "missing_field"),
             (r#"{"type": 1}"#, "missing_field"),
-            (r#"{"type": "ping"}"#, "missing_field"),
             (r#"{"type": "auth", "token": 3}"#, "missing_field"),
             (r#"{"type": "resume"}"#, "missing_field"),
             (r#"{"type": "shout"}"#, "unknown_type"),

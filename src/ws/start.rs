@@ -15,6 +15,8 @@ pub(crate) enum Asked {
     Offset(Offset),
     /// After this cursor.
     Cursor(Cursor),
+    /// A cursor whose epoch no log of ours ever had.
+    ForeignCursor,
 }
 
 /// What it gets.
@@ -25,6 +27,9 @@ pub(crate) enum Start {
     /// A snapshot, and what follows it; a reset says why, when something else was asked for.
     Snapshot { reset: Option<ResetReason> },
 }
+
+/// Longest text before a cursor's colon that is taken for an epoch, bytes.
+const EPOCH_BYTES_MAX: usize = 64;
 
 pub(crate) const FROM_RULE: &str =
     "from must be a cursor taken from a message, an offset, earliest or latest";
@@ -39,9 +44,25 @@ impl FromStr for Asked {
             _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 text.parse().map(Self::Offset).map_err(|_| FROM_RULE)
             }
-            _ => text.parse().map(Self::Cursor).map_err(|_| FROM_RULE),
+            _ => match text.parse() {
+                Ok(cursor) => Ok(Self::Cursor(cursor)),
+                Err(_) if is_like_a_cursor(text) => Ok(Self::ForeignCursor),
+                Err(_) => Err(FROM_RULE),
+            },
         }
     }
+}
+
+/// Cursors are opaque to clients, so one that was taken elsewhere is no mistake of theirs: it gets
+/// the reset that every other log's cursor gets.
+fn is_like_a_cursor(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(epoch, offset)| {
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=EPOCH_BYTES_MAX).contains(&epoch.len())
+            && epoch.bytes().all(name)
+            && offset.bytes().all(|byte| byte.is_ascii_digit())
+            && offset.parse::<Offset>().is_ok()
+    })
 }
 
 impl Start {
@@ -54,6 +75,7 @@ impl Start {
             None => Self::Snapshot { reset: None },
             Some(Asked::Earliest) => Self::After(0),
             Some(Asked::Latest) => Self::After(head),
+            Some(Asked::ForeignCursor) => reset(ResetReason::LogChanged),
             Some(Asked::Cursor(cursor)) if cursor.epoch != epoch => reset(ResetReason::LogChanged),
             Some(Asked::Offset(offset) | Asked::Cursor(Cursor { offset, .. })) => {
                 if offset > head {
@@ -93,7 +115,10 @@ mod tests {
             "4.0",
             "head",
             ":4",
-            "x:4",
+            "x:",
+            "x:-4",
+            "x y:4",
+            "x:99999999999999999999",
             "99999999999999999999",
         ] {
             assert_eq!(wrong.parse::<Asked>(), Err(FROM_RULE), "{wrong}");
@@ -112,6 +137,19 @@ mod tests {
                 reset: Some(ResetReason::LogChanged)
             }
         );
+        for elsewhere in [
+            "x:4",
+            "deadbeef:99",
+            "0190c9a2-7c8e-7d31-b1b5-3f7a2f7d9e10:4",
+        ] {
+            assert_eq!(
+                start(elsewhere, 9),
+                Start::Snapshot {
+                    reset: Some(ResetReason::LogChanged)
+                },
+                "{elsewhere}"
+            );
+        }
         assert_eq!(
             start("10", 9),
             Start::Snapshot {
