@@ -70,10 +70,43 @@ impl Failure {
 
     /// The sentence to print before exiting; none when nobody did anything wrong.
     pub(crate) fn sentence(&self) -> Option<String> {
-        (self.exit != Exit::ReaderGone).then(|| format!("{:#}", self.cause))
+        (self.exit != Exit::ReaderGone).then(|| told_once(&self.cause))
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
+    }
+}
+
+/// The error and its causes, without those that the text already ends in.
+fn told_once(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            cause
+        } else if told.ends_with(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_error_already_tells_is_not_told_again() {
+        let cause = || io::Error::new(io::ErrorKind::NotFound, "no such file");
+        let told = |error| Failure::unreachable(error).sentence().unwrap();
+        assert_eq!(
+            told(anyhow::Error::new(cause()).context("cannot open x: no such file")),
+            "cannot open x: no such file"
+        );
+        assert_eq!(
+            told(anyhow::Error::new(cause()).context("cannot open x")),
+            "cannot open x: no such file"
+        );
     }
 }

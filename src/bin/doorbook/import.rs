@@ -19,7 +19,7 @@ use doorbook::{
         time::Timestamp,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
@@ -106,7 +106,14 @@ fn here(dir: &Path, args: &ImportArgs, format: Format, list: &[u8]) -> Result<Va
     progress.end(if report.is_ok() { "read" } else { "stopped" });
     handler.tidy();
     log.close().map_err(Failure::unreachable)?;
-    serde_json::to_value(report.map_err(Failure::check)?).map_err(Failure::check)
+    let report = report.map_err(Failure::check)?;
+    // As a server answers.
+    Ok(json!({
+        "accepted": report.accepted,
+        "unchanged": report.unchanged,
+        "rejected": report.rejected,
+        "dry_run": args.dry_run,
+    }))
 }
 
 fn show(args: &ImportArgs, report: &Value) -> Result<(), Failure> {
@@ -137,10 +144,10 @@ fn show(args: &ImportArgs, report: &Value) -> Result<(), Failure> {
     if rejected.is_empty() {
         Ok(())
     } else {
-        Err(Failure::refused(format!(
-            "{} lines were rejected",
-            rejected.len()
-        )))
+        Err(Failure::refused(match rejected.len() {
+            1 => "1 line was rejected".to_owned(),
+            lines => format!("{lines} lines were rejected"),
+        }))
     }
 }
 
