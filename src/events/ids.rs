@@ -47,7 +47,7 @@ macro_rules! uuid_id {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 Uuid::parse_str(text).map(Self).map_err(|_| InvalidId {
-                    what: stringify!($name),
+                    what: "an id",
                     rule: "a UUID such as 0190c9a2-7c8e-7d31-b1b5-3f7a2f7d9e10",
                 })
             }

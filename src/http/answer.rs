@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use crate::events::ids::Offset;
 
-/// The offset of the event that a command made.
+/// The offset of the event that a command made; of one that made none, where the log stood.
 pub(super) const X_OFFSET: HeaderName = HeaderName::from_static("x-offset");
 
 /// Entries of a page when the request does not say, and the most there can be.

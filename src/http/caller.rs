@@ -169,9 +169,11 @@ pub(super) fn from_own_page(headers: &HeaderMap, app: &App) -> bool {
         Some(origin) => origin.to_str().is_ok_and(|origin| {
             origin_allowed(origin, text(header::HOST), &app.settings.allowed_origins)
         }),
+        // Every browser marks what a page sends to another site with one of the two headers, so a
+        // request with neither was not made by a foreign page.
         None => headers
             .get("sec-fetch-site")
-            .is_some_and(|site| site == "same-origin"),
+            .is_none_or(|site| site == "same-origin" || site == "none"),
     }
 }
 

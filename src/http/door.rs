@@ -8,14 +8,16 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery,
+    },
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::{App, problem::Problem};
+use super::{App, answer::X_OFFSET, problem::Problem};
 use crate::events::ids::CorrelationId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -72,7 +74,9 @@ pub(super) async fn pass(State(app): State<App>, mut request: Request, next: Nex
         app.settings.handler_timeout
     };
     request.extensions_mut().insert(id.clone());
+    let method = request.method().clone();
     let mut response = guarded(request, next, patience, &id, route).await;
+    let status = response.status();
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.text);
     headers.insert(
@@ -83,12 +87,28 @@ pub(super) async fn pass(State(app): State<App>, mut request: Request, next: Nex
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
+    if is_command(&method, route, status) {
+        // Whatever the answer rests on is at or before the head.
+        headers
+            .entry(X_OFFSET)
+            .or_insert_with(|| HeaderValue::from(app.log.head()));
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     app.metrics
         .request(route, response.status(), started.elapsed());
     response
+}
+
+/// Whether an answer is one to a command of a caller we know. Those that recorded nothing carry
+/// `X-Offset` too, so that a client can read on from there without looking at the status first.
+fn is_command(method: &Method, route: &str, status: StatusCode) -> bool {
+    let unknown_caller = status == StatusCode::UNAUTHORIZED;
+    route.starts_with("/api/events")
+        && !method.is_safe()
+        && !unknown_caller
+        && status != StatusCode::METHOD_NOT_ALLOWED
 }
 
 async fn guarded(

@@ -76,6 +76,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
             .map_err(|error| {
                 let text = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
+                if let Some(field) = given_twice(&text) {
+                    return Problem::field(field, "is given twice");
+                }
                 let (field, rule) = text.split_once(": ").unwrap_or(("query", &text));
                 Problem::field(field, without_value(rule))
             })
@@ -207,8 +210,29 @@ pub(super) async fn discard(mut body: Body) {
         .unwrap_or_default();
 }
 
+/// # Errors
+/// 415 for a body that would have to be unpacked first.
+pub(super) fn plain(headers: &HeaderMap) -> Result<(), Problem> {
+    let packed = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if packed {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "send the body as it is, without Content-Encoding",
+        ));
+    }
+    Ok(())
+}
+
 async fn read_body(request: Request, app: &App) -> Result<Bytes, Problem> {
     let bytes_max = app.settings.body_bytes_max;
+    if let Err(packed) = plain(request.headers()) {
+        discard(request.into_body()).await;
+        return Err(packed);
+    }
     let too_large = content_length(request.headers()).is_some_and(|length| length > bytes_max);
     if too_large {
         discard(request.into_body()).await;
@@ -301,16 +325,28 @@ fn name_field(path: &str, text: &str) -> Problem {
         )
         .with("field", field);
     }
-    if text.starts_with("duplicate field") {
-        return Problem::field(path, "is given twice");
+    if let Some(field) = given_twice(text) {
+        return Problem::field(&inside(field), "is given twice");
     }
     Problem::field(path, without_value(text))
 }
 
+fn given_twice(text: &str) -> Option<&str> {
+    let field = text.strip_prefix("duplicate field ")?;
+    Some(field.trim_matches('`'))
+}
+
 /// What serde says is wrong, without the value that is wrong, which may be somebody's name.
 fn without_value(text: &str) -> String {
-    match text.split_once(", expected ") {
-        Some((_, expected)) => format!("must be {}", expected.replace('`', "")),
+    let expected = text.split_once(", expected ").map(|(_, it)| it);
+    match expected {
+        Some("u8" | "u16" | "u32" | "u64" | "usize") => "must be a whole number".to_owned(),
+        Some(expected) => format!("must be {}", expected.replace('`', "")),
+        // What Rust's own parsers say of digits.
+        None if text.starts_with("invalid digit") || text.starts_with("cannot parse integer") => {
+            "must be a whole number".to_owned()
+        }
+        None if text.starts_with("number") => "must be a smaller number".to_owned(),
         None => text.replace('`', ""),
     }
 }
@@ -365,9 +401,18 @@ mod tests {
             (
                 r#"{"name": "a", "capacity": "Bob"}"#,
                 "invalid_field",
-                "capacity: must be u32",
+                "capacity: must be a whole number",
             ),
-            (r#"{"name": "a", "name": "b"}"#, "invalid_field", "twice"),
+            (
+                r#"{"name": "a", "name": "b"}"#,
+                "invalid_field",
+                "name: is given twice",
+            ),
+            (
+                r#"{"name": "a", "capacity": 1e400}"#,
+                "invalid_field",
+                "capacity: must be a smaller number",
+            ),
         ] {
             let problem = wrong(body);
             assert!(

@@ -19,7 +19,7 @@ use super::{
     caller::Caller,
     extract::{
         InGathering, Params, body_broken, body_too_large, body_too_slow, discard, media_type,
-        unsupported,
+        plain, unsupported,
     },
     problem::Problem,
 };
@@ -94,6 +94,10 @@ pub(super) async fn import(
 ) -> Result<Response, Problem> {
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::Register)?;
+    if let Err(packed) = plain(request.headers()) {
+        discard(request.into_body()).await;
+        return Err(packed);
+    }
     let Some(format) = Format::of(request.headers()) else {
         discard(request.into_body()).await;
         return Err(unsupported("text/csv or application/x-ndjson"));

@@ -70,6 +70,49 @@ async fn every_error_is_a_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_to_a_command_says_where_the_log_stood() {
+    let server = TestServer::start().await;
+    let gala = server.gathering(json!({})).await;
+    let head = server.register(gala, "A1").await.offset();
+    let person = json!({"first_name": "Bo", "event_pax_id": "A1"});
+    let register = format!("/api/events/{gala}/register/");
+    let undo = "/api/events/participants/A1/undo/";
+    for (answer, status) in [
+        (server.post(&ann(), &register, person.clone()).await, 409),
+        (server.post(&stu(), &register, person).await, 403),
+        (server.post(&ann(), &register, json!({"x": 1})).await, 422),
+        (server.post(&ann(), undo, Value::Null).await, 409),
+        (server.check_in(&stu(), "nobody", Value::Null).await, 404),
+    ] {
+        assert_eq!((answer.status, answer.offset()), (status, head));
+    }
+    let stranger = server.request(Method::POST, &register).json(&json!({}));
+    let stranger = answer(stranger).await;
+    stranger.is_problem(401, "token_missing");
+    let read = server.get(&ann(), "/api/events/").await;
+    for other in [stranger, read] {
+        assert_eq!(other.header("x-offset"), None);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_would_have_to_be_unpacked_is_refused() {
+    let server = TestServer::start().await;
+    let gala = server.gathering(json!({})).await;
+    for (path, kind) in [
+        ("/api/events/".to_owned(), "application/json"),
+        (format!("/api/events/{gala}/import/"), "text/csv"),
+    ] {
+        let request = server.request(Method::POST, &path).bearer_auth(ann().0);
+        let request = request.header("Content-Type", kind);
+        let packed = request.header("Content-Encoding", "gzip").body("\u{1f}x");
+        answer(packed).await.is_problem(415, "unsupported_encoding");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paths_work_with_and_without_their_slash() {
     let server = TestServer::start().await;
     let gala = server.gathering(json!({})).await;
@@ -172,7 +215,11 @@ async fn a_session_cookie_signs_in_but_not_other_sites() {
         with_cookie(Method::POST, "/api/events/")
             .json(&json!({"name": "G", "start_date": "2026-05-01T18:00:00Z"}))
     };
-    answer(create()).await.is_problem(403, "cross_site");
+    // No browser at all: a script that keeps cookies.
+    answer(create()).await.is(201);
+    answer(create().header("Origin", "null"))
+        .await
+        .is_problem(403, "cross_site");
     answer(create().header("Origin", "https://evil.example"))
         .await
         .is_problem(403, "cross_site");
