@@ -1,6 +1,6 @@
 //! Gatherings, which URLs call events: create, change, read.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use chrono_tz::Tz;
@@ -29,7 +29,7 @@ use crate::{
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
-    projections::{dashboard::Row, participants::Occupancy},
+    projections::{dashboard::Row, participants::Occupancy, views::HistoryQuery},
 };
 
 /// Moments are RFC 3339, or local times of the event's time zone such as `2026-05-01T18:00`.
@@ -189,7 +189,12 @@ pub(super) async fn change(
         .await
     {
         Ok(accepted) => {
-            let gathering = as_recorded(&app, &accepted, Some(members(&seat.row))).await?;
+            let team = if accepted.replayed {
+                members_at(&app, id, accepted.recorded.offset).await?
+            } else {
+                members(&seat.row)
+            };
+            let gathering = as_recorded(&app, &accepted, Some(team)).await?;
             answer::done(StatusCode::OK, &gathering, accepted.recorded.offset)
         }
         // It is already as asked for.
@@ -373,14 +378,41 @@ fn gathering(
     }
 }
 
+/// The service team as it was at an offset.
+async fn members_at(app: &App, id: GatheringId, offset: Offset) -> Result<Vec<Member>, Problem> {
+    let mut team = BTreeMap::new();
+    let mut after = Some(0);
+    while let Some(from) = after {
+        let query = HistoryQuery {
+            gathering: Some(id),
+            kind: Some("service_team_changed".to_owned()),
+            after: from,
+            limit: answer::PAGE_LIMIT_MAX,
+            ..HistoryQuery::default()
+        };
+        let page = app.views.history(query).await?;
+        let until = page.results.iter().take_while(|it| it.offset <= offset);
+        for member in until.filter_map(|it| it.team_member.as_ref()) {
+            match member.door_role {
+                Some(role) => team.insert(Arc::clone(&member.user_id), role),
+                None => team.remove(&member.user_id),
+            };
+        }
+        after = page.next.filter(|next| *next < offset);
+    }
+    Ok(listed(&team))
+}
+
 fn members(row: &Row) -> Vec<Member> {
-    row.team
-        .iter()
-        .map(|(user_id, door_role)| Member {
-            user_id: Arc::clone(user_id),
-            door_role: *door_role,
-        })
-        .collect()
+    listed(&row.team)
+}
+
+fn listed(team: &BTreeMap<Arc<str>, DoorRole>) -> Vec<Member> {
+    let member = |(user_id, door_role): (&Arc<str>, &DoorRole)| Member {
+        user_id: Arc::clone(user_id),
+        door_role: *door_role,
+    };
+    team.iter().map(member).collect()
 }
 
 fn capacity(capacity: Option<u32>) -> Result<Option<u32>, Problem> {

@@ -153,6 +153,33 @@ async fn the_original_answer_comes_back_whatever_has_changed_and_after_a_restart
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_change_of_a_gathering_shows_its_team_as_it_was() {
+    let server = TestServer::start().await;
+    let gala = server.gathering(json!({})).await;
+    let path = format!("/api/events/{gala}/");
+    let change = async || {
+        let request = server.request(Method::PATCH, &path).bearer_auth(ann().0);
+        let request = request.header("Idempotency-Key", "k1");
+        answer(request.json(&json!({"name": "Ball"}))).await
+    };
+    let first = change().await;
+    assert_eq!(first.is(200)["team"].as_array().unwrap().len(), 2);
+    for (method, member, body, status) in [
+        (Method::PUT, "zoe", json!({"door_role": "steward"}), 200),
+        (Method::PUT, "stu", json!({"door_role": "supervisor"}), 200),
+        (Method::DELETE, "sue", Value::Null, 204),
+    ] {
+        let path = format!("/api/events/{gala}/service-team/{member}/");
+        let changed = server.send(method, &ann(), &path, body).await;
+        assert_eq!(changed.status, status, "{}", changed.text);
+    }
+    let again = change().await;
+    assert_eq!(again.is(200)["replayed"], true);
+    assert_eq!(again.body["team"], first.body["team"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_takes_an_idempotency_key() {
     let server = TestServer::start().await;
     let send = async |method: Method, path: &str, key: &str, body: Value| {
