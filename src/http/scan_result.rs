@@ -10,7 +10,7 @@ use super::{App, caller::Seat, fields::local, problem::Problem};
 use crate::{
     commands::Accepted,
     events::{
-        event::{Direction, Event, GatheringDetails, RefusalCode, Scan, Warning},
+        event::{Direction, Event, GatheringDetails, RefusalCode},
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
@@ -18,6 +18,7 @@ use crate::{
         feed::FeedEntry,
         participants::{Occupancy, Participant, Previous},
         views::HistoryQuery,
+        warning::ScanWarning,
     },
 };
 
@@ -50,24 +51,6 @@ pub(super) struct ScanResult {
     warnings: Vec<ScanWarning>,
     /// The same scan came before; this is its answer.
     replayed: bool,
-}
-
-/// Something a person at the desk should know of an admitted scan.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ScanWarning {
-    /// The rule's refusal code, or `over_capacity`, `overridden`, `device_gap`, `clock_ahead`.
-    #[schema(value_type = String)]
-    code: &'static str,
-    #[schema(value_type = String)]
-    detail: &'static str,
-    /// Of `overridden`: the refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<RefusalCode>,
-    /// Of `device_gap`: the device's last scan that arrived before this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    this_seq: Option<u64>,
 }
 
 /// # Errors
@@ -114,7 +97,7 @@ pub(super) async fn of(app: &App, accepted: &Accepted, seat: &Seat) -> Result<Sc
         timestamp: recorded.occurred_at,
         offset: Some(recorded.offset),
         occupancy: entry.occupancy,
-        warnings: warnings(scan),
+        warnings: ScanWarning::all(scan),
         replayed: accepted.replayed,
     })
 }
@@ -157,37 +140,6 @@ const fn action(direction: Direction) -> &'static str {
         Direction::In => "checkin",
         Direction::Out => "checkout",
     }
-}
-
-fn warnings(scan: &Scan) -> Vec<ScanWarning> {
-    let plain = |code, detail| ScanWarning {
-        code,
-        detail,
-        rule: None,
-        last_seq: None,
-        this_seq: None,
-    };
-    let overridden = scan.overridden.map(|rule| ScanWarning {
-        rule: Some(rule),
-        ..plain("overridden", "admitted against a rule, by a supervisor")
-    });
-    let recorded = scan.warnings.iter().map(|warning| match *warning {
-        Warning::Rule(code) => plain(
-            code.as_str(),
-            "this rule would have refused the scan, but it had already happened",
-        ),
-        Warning::OverCapacity => plain("over_capacity", "more people are inside than the capacity"),
-        Warning::DeviceGap { last, this } => ScanWarning {
-            last_seq: Some(last),
-            this_seq: Some(this),
-            ..plain(
-                "device_gap",
-                "scans of this device between these two never arrived",
-            )
-        },
-        Warning::ClockAhead => plain("clock_ahead", "the device's clock is ahead of the server's"),
-    });
-    overridden.into_iter().chain(recorded).collect()
 }
 
 /// The gathering as it was at an offset, when it has been changed since (a new time zone, other

@@ -30,5 +30,6 @@ mod search;
 mod start;
 pub mod verify;
 pub mod views;
+pub mod warning;
 
 pub use views::{ViewError, Views};

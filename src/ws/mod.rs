@@ -20,7 +20,6 @@ mod snapshot;
 mod socket;
 mod start;
 mod upgrade;
-mod warning;
 
 use std::{sync::Arc, time::Duration};
 

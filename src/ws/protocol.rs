@@ -21,10 +21,9 @@ use crate::{
         dashboard::{Row, Update},
         feed::FeedEntry,
         participants::{Occupancy, Participant, Previous},
+        warning::ScanWarning,
     },
 };
-
-use super::warning::ScanWarning;
 
 /// One message to a client. The fields stand in the order of the contract.
 #[derive(Serialize)]

@@ -1,16 +1,22 @@
-//! What a desk should know of a scan, in the words of the HTTP API's scan result: the same scan
-//! reads the same in its answer and on the stream (a test of the whole server holds them together).
+//! What a person at the desk should know of a scan that counts: one shape, in the scan's answer and on
+//! the stream. Made from the event alone.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::events::event::{RefusalCode, Scan, Warning};
 
-#[derive(Serialize)]
-pub(crate) struct ScanWarning {
+#[derive(Serialize, ToSchema)]
+pub struct ScanWarning {
+    /// The rule's refusal code, or `over_capacity`, `overridden`, `device_gap`, `clock_ahead`.
+    #[schema(value_type = String)]
     code: &'static str,
+    #[schema(value_type = String)]
     detail: &'static str,
+    /// Of `overridden`: the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<RefusalCode>,
+    /// Of `device_gap`: the device's last scan that arrived before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,7 +24,9 @@ pub(crate) struct ScanWarning {
 }
 
 impl ScanWarning {
-    pub(crate) fn all(scan: &Scan) -> Vec<Self> {
+    /// In the order in which the event holds them, an override first.
+    #[must_use]
+    pub fn all(scan: &Scan) -> Vec<Self> {
         let overridden = scan.overridden.map(|rule| Self {
             rule: Some(rule),
             ..Self::plain("overridden", "admitted against a rule, by a supervisor")
