@@ -164,7 +164,9 @@ async fn a_wrong_start_is_refused_before_the_upgrade() {
     let stage = Stage::start().await;
     let gathering = stage.gathering("ada").await;
     let asking = Asking::bearer(&superuser());
-    for from in ["", "-1", "soon", "1.5", ":3", "abc:3", "1&from=2", "%2B4"] {
+    for from in [
+        "", "-1", "soon", "1.5", ":3", "abc:", "abc:x", "1&from=2", "%2B4",
+    ] {
         for path in [path(gathering), DASHBOARD.to_owned()] {
             let path = format!("{path}?from={from}");
             assert_eq!(status(&stage, &path, &asking).await, 422, "{path}");
