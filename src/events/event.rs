@@ -235,6 +235,20 @@ word!(
 );
 
 impl Event {
+    /// All words that [`Self::type_name`] gives.
+    pub const TYPE_NAMES: [&str; 10] = [
+        "gathering_created",
+        "gathering_changed",
+        "service_team_changed",
+        "participant_registered",
+        "participant_checked_in",
+        "participant_checked_out",
+        "scan_refused",
+        "scan_undone",
+        "registration_cancelled",
+        "participant_erased",
+    ];
+
     /// The word in history entries.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {

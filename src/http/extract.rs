@@ -25,6 +25,11 @@ pub(super) struct Json<T>(pub T);
 /// The same, where no body at all means the default.
 pub(super) struct OptionalJson<T>(pub T);
 
+/// No query parameters: one that is ignored would be answered with something else than was asked.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
 /// Query parameters.
 pub(super) struct Params<T>(pub T);
 
@@ -78,6 +83,17 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
                     .map_or_else(|| error.to_string(), ToString::to_string);
                 if let Some(field) = given_twice(&text) {
                     return Problem::field(field, "is given twice");
+                }
+                if let Some((_, unknown)) = text.split_once("unknown field `") {
+                    let (name, _) = unknown.split_once('`').unwrap_or((unknown, ""));
+                    return Problem::new(
+                        StatusCode::UNPROCESSABLE_ENTITY,
+                        "unknown_parameter",
+                        format!(
+                            "{name} is not a query parameter here; /docs lists those there are"
+                        ),
+                    )
+                    .with("field", name);
                 }
                 let (field, rule) = text.split_once(": ").unwrap_or(("query", &text));
                 Problem::field(field, without_value(rule))

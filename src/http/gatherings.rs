@@ -11,7 +11,7 @@ use super::{
     App,
     answer::{self, Page},
     caller::{Caller, Seat},
-    extract::{IdempotencyKey, InGathering, Json, Params},
+    extract::{IdempotencyKey, InGathering, Json, NoParams, Params},
     fields,
     problem::Problem,
 };
@@ -131,6 +131,7 @@ pub(super) struct GatheringsPage {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParams {
     /// The `next` of the page before.
@@ -250,6 +251,7 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     InGathering(id): InGathering,
+    Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let Seat { row, standing, .. } = caller.seat(&app, id)?;
     answer::ok(&as_of_row(&row, standing.allows(Action::ChangeGathering)))

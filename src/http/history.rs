@@ -21,6 +21,7 @@ use super::{
 use crate::{
     auth::Action,
     events::{
+        event::Event,
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
@@ -28,6 +29,7 @@ use crate::{
 };
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryParams {
     /// A participant's id or code.
@@ -67,6 +69,7 @@ pub(super) enum Format {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogParams {
     /// Events after this offset; from the first when left out.
@@ -148,12 +151,22 @@ impl HistoryParams {
             participant: filter("participant", self.participant)?,
             actor: filter("actor", self.actor)?,
             gate: filter("gate", self.gate)?,
-            kind: filter("type", self.kind)?,
+            kind: known_type(filter("type", self.kind)?)?,
             since: self.since,
             until: self.until,
             after: self.after.unwrap_or(0),
             limit: answer::page_limit(self.limit)?,
         })
+    }
+}
+
+fn known_type(kind: Option<String>) -> Result<Option<String>, Problem> {
+    match kind {
+        Some(kind) if !Event::TYPE_NAMES.contains(&kind.as_str()) => Err(Problem::field(
+            "type",
+            format!("must be one of {}", Event::TYPE_NAMES.join(", ")),
+        )),
+        kind => Ok(kind),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) const ROUTE: &str = "/api/events/{event_id}/import";
 pub(super) const AT_ONCE_MAX: usize = 4;
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ImportParams {
     /// Only say what would happen.

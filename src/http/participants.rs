@@ -10,7 +10,7 @@ use super::{
     App,
     answer::{self, Page},
     caller::Caller,
-    extract::{InGathering, OfTicket, Params},
+    extract::{InGathering, NoParams, OfTicket, Params},
     fields::{self, FILTER_CHARS_MAX},
     problem::Problem,
 };
@@ -23,6 +23,7 @@ use crate::{
 };
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SearchParams {
     /// Parts of names in any order, of the e-mail or the code; case and accents do not matter.
@@ -90,6 +91,7 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     OfTicket(code): OfTicket,
+    Params(NoParams {}): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let seat = caller.seat_of_ticket(&app, &code)?;
     caller.require(&seat, Action::ReadParticipants)?;
