@@ -473,29 +473,3 @@ async fn a_request_in_flight_is_answered_before_the_server_stops() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     stopping.await.unwrap();
 }
-
-#[tokio::test]
-async fn a_query_parameter_that_would_be_ignored_is_refused() {
-    let server = TestServer::start().await;
-    let gathering = server.gathering(json!({})).await;
-    let path = format!("/api/events/{gathering}");
-    for (query, code) in [
-        ("/?as_of=1", "unknown_parameter"),
-        ("/participants/?as_of=1", "unknown_parameter"),
-        ("/history/?kind=scan_refused", "unknown_parameter"),
-        ("/history/?type=nope", "invalid_field"),
-    ] {
-        let answer = server.get(&ann(), &format!("{path}{query}")).await;
-        answer.is_problem(422, code);
-    }
-    for kind in doorbook::events::event::Event::TYPE_NAMES {
-        let answer = server
-            .get(&ann(), &format!("{path}/history/?type={kind}"))
-            .await;
-        assert_eq!(answer.status, 200, "{kind}");
-        let results = answer.body["results"].as_array().unwrap();
-        assert!(results.iter().all(|entry| entry["type"] == kind));
-        assert!(kind != "gathering_created" || results.len() == 1);
-    }
-    server.stop().await;
-}

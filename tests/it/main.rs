@@ -25,6 +25,8 @@ mod http_imports;
 #[cfg(test)]
 mod http_permissions;
 #[cfg(test)]
+mod http_queries;
+#[cfg(test)]
 mod http_scans;
 #[cfg(test)]
 mod interop;
