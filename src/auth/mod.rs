@@ -48,6 +48,18 @@ pub enum AuthError {
     Invalid(String),
 }
 
+impl AuthError {
+    /// The stable word that both doors answer with.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "token_missing",
+            Self::Expired => "token_expired",
+            Self::Invalid(_) => "token_invalid",
+        }
+    }
+}
+
 /// Whether a browser page of this `Origin` may act with the caller's cookie: the server's own host, or
 /// one of the allowed origins (lower case, as the configuration keeps them).
 #[must_use]

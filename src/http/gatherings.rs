@@ -27,9 +27,12 @@ use crate::{
     events::{
         event::{CapacityMode, DoorRole, Event, GatheringDetails, Reentry, RegistrationPolicy},
         ids::{GatheringId, Offset},
-        time::Timestamp,
     },
-    projections::{dashboard::Row, participants::Occupancy, views::HistoryQuery},
+    projections::{
+        dashboard::Row,
+        overview::{Gathering, Member},
+        views::HistoryQuery,
+    },
 };
 
 /// Moments are RFC 3339, or local times of the event's time zone such as `2026-05-01T18:00`.
@@ -76,52 +79,6 @@ pub(super) struct GatheringChange {
     #[schema(value_type = Option<String>)]
     closes_at: Option<Option<String>>,
     registration: Option<RegistrationPolicy>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Gathering {
-    #[schema(value_type = String, format = Uuid)]
-    id: GatheringId,
-    #[schema(value_type = String)]
-    name: Arc<str>,
-    #[schema(value_type = String, format = DateTime)]
-    start_date: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    end_date: Option<Timestamp>,
-    #[schema(value_type = String)]
-    time_zone: &'static str,
-    capacity: Option<u32>,
-    capacity_mode: CapacityMode,
-    reentry: Reentry,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    opens_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    closes_at: Option<Timestamp>,
-    registration: RegistrationPolicy,
-    /// The user who created it.
-    #[schema(value_type = String)]
-    creator: Arc<str>,
-    /// Registrations that are not cancelled.
-    participant_count: u32,
-    /// Participants who have come in at least once.
-    checked_in_count: u32,
-    inside_count: u32,
-    /// The service team, for those who may change it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    team: Option<Vec<Member>>,
-    /// The event's last fact.
-    #[schema(value_type = u64)]
-    offset: Offset,
-    /// In answers to commands: the same command came before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replayed: Option<bool>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Member {
-    #[schema(value_type = String)]
-    user_id: Arc<str>,
-    door_role: DoorRole,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -193,7 +150,7 @@ pub(super) async fn change(
             let team = if accepted.replayed {
                 members_at(&app, id, accepted.recorded.offset).await?
             } else {
-                members(&seat.row)
+                listed(&seat.row.team)
             };
             let gathering = as_recorded(&app, &accepted, Some(team)).await?;
             answer::done(StatusCode::OK, &gathering, accepted.recorded.offset)
@@ -336,7 +293,7 @@ async fn as_recorded(
     Ok(Gathering {
         team,
         replayed: Some(accepted.replayed),
-        ..gathering(
+        ..Gathering::new(
             recorded.gathering,
             details,
             entry.occupancy,
@@ -347,36 +304,8 @@ async fn as_recorded(
 
 fn as_of_row(row: &Row, with_team: bool) -> Gathering {
     Gathering {
-        team: with_team.then(|| members(row)),
-        ..gathering(row.id, &row.details, row.occupancy, row.offset)
-    }
-}
-
-fn gathering(
-    id: GatheringId,
-    details: &GatheringDetails,
-    counts: Occupancy,
-    offset: Offset,
-) -> Gathering {
-    Gathering {
-        id,
-        name: Arc::clone(&details.name),
-        start_date: details.start_date,
-        end_date: details.end_date,
-        time_zone: details.time_zone.name(),
-        capacity: details.capacity,
-        capacity_mode: details.capacity_mode,
-        reentry: details.reentry,
-        opens_at: details.opens_at,
-        closes_at: details.closes_at,
-        registration: details.registration,
-        creator: Arc::clone(&details.creator),
-        participant_count: counts.registered,
-        checked_in_count: counts.checked_in,
-        inside_count: counts.inside,
-        team: None,
-        offset,
-        replayed: None,
+        team: with_team.then(|| listed(&row.team)),
+        ..Gathering::of(row)
     }
 }
 
@@ -405,16 +334,8 @@ async fn members_at(app: &App, id: GatheringId, offset: Offset) -> Result<Vec<Me
     Ok(listed(&team))
 }
 
-fn members(row: &Row) -> Vec<Member> {
-    listed(&row.team)
-}
-
 fn listed(team: &BTreeMap<Arc<str>, DoorRole>) -> Vec<Member> {
-    let member = |(user_id, door_role): (&Arc<str>, &DoorRole)| Member {
-        user_id: Arc::clone(user_id),
-        door_role: *door_role,
-    };
-    team.iter().map(member).collect()
+    team.iter().map(Member::from).collect()
 }
 
 fn capacity(capacity: Option<u32>) -> Result<Option<u32>, Problem> {

@@ -174,12 +174,7 @@ impl IntoResponse for Problem {
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
-        let code = match error {
-            AuthError::Missing => "token_missing",
-            AuthError::Expired => "token_expired",
-            AuthError::Invalid(_) => "token_invalid",
-        };
-        Self::new(StatusCode::UNAUTHORIZED, code, error.to_string())
+        Self::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string())
     }
 }
 

@@ -21,6 +21,7 @@ pub mod history;
 mod keep;
 mod list;
 mod live;
+pub mod overview;
 pub mod participants;
 mod person;
 pub mod reader;

@@ -12,14 +12,15 @@ use serde_json::Value;
 
 use crate::{
     events::{
-        event::{CapacityMode, Direction, DoorRole, Event, RefusalCode, RegistrationPolicy, Scan},
+        event::{Direction, DoorRole, Event, RefusalCode, Scan},
         ids::{Cursor, GatheringId, Offset, ParticipantId},
         recorded::Recorded,
         time::Timestamp,
     },
     projections::{
-        dashboard::{Row, Update},
+        dashboard::Update,
         feed::FeedEntry,
+        overview::Gathering,
         participants::{Occupancy, Participant, Previous},
         warning::ScanWarning,
     },
@@ -65,7 +66,7 @@ pub(crate) enum ServerMessage<'a> {
     },
     /// The dashboard's first message; the check-in stream's is put together in `snapshot`.
     InitialData {
-        events: Vec<Gathering<'a>>,
+        events: Vec<Gathering>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         events_truncated: bool,
         cursor: Cursor,
@@ -122,27 +123,6 @@ pub(crate) enum ResetReason {
     Ahead,
 }
 
-/// A gathering with its counts, as the HTTP API shows one.
-#[derive(Serialize)]
-pub(crate) struct Gathering<'a> {
-    id: GatheringId,
-    name: &'a str,
-    start_date: Timestamp,
-    end_date: Option<Timestamp>,
-    time_zone: &'static str,
-    capacity: Option<u32>,
-    capacity_mode: CapacityMode,
-    reentry: crate::events::event::Reentry,
-    opens_at: Option<Timestamp>,
-    closes_at: Option<Timestamp>,
-    registration: RegistrationPolicy,
-    creator: &'a str,
-    participant_count: u32,
-    checked_in_count: u32,
-    inside_count: u32,
-    offset: Offset,
-}
-
 #[derive(Serialize)]
 pub(crate) struct Counts {
     registered: u32,
@@ -159,30 +139,6 @@ pub(crate) struct UpdateData<'a> {
     /// Beside `user_id`; null: no longer on the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     door_role: Option<Option<DoorRole>>,
-}
-
-impl<'a> Gathering<'a> {
-    pub(crate) fn of(row: &'a Row) -> Self {
-        let details = &row.details;
-        Self {
-            id: row.id,
-            name: &details.name,
-            start_date: details.start_date,
-            end_date: details.end_date,
-            time_zone: details.time_zone.name(),
-            capacity: details.capacity,
-            capacity_mode: details.capacity_mode,
-            reentry: details.reentry,
-            opens_at: details.opens_at,
-            closes_at: details.closes_at,
-            registration: details.registration,
-            creator: &details.creator,
-            participant_count: row.occupancy.registered,
-            checked_in_count: row.occupancy.checked_in,
-            inside_count: row.occupancy.inside,
-            offset: row.offset,
-        }
-    }
 }
 
 /// The message as text, ready to be shared by all who read it.

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use crate::{
     auth::Principal,
     events::ids::{Cursor, Epoch, GatheringId, Offset},
-    projections::{ViewError, Views, views::GatheringSnapshot},
+    projections::{ViewError, Views, overview::Gathering, views::GatheringSnapshot},
 };
 
 use super::{
     feed_reader::Access,
-    protocol::{Gathering, ServerMessage, encode},
+    protocol::{ServerMessage, encode},
 };
 
 /// Participants in one message; the rest is read by HTTP.
