@@ -15,7 +15,7 @@ use std::{
 };
 
 use axum::{Router, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -269,16 +269,13 @@ async fn accept(
         };
         match places.take(address.ip()) {
             Ok(place) => {
-                let serving = connection(
+                connections.spawn(connection(
                     stream,
+                    Arc::new(place),
                     router.clone(),
                     limits.header_timeout,
                     shutdown.clone(),
-                );
-                connections.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+                ));
             }
             Err(Some((answer, place))) => {
                 connections.spawn(async move {
@@ -298,6 +295,7 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
+    place: Arc<Place>,
     router: Router,
     header_timeout: Duration,
     shutdown: Shutdown,
@@ -308,6 +306,10 @@ async fn connection(
     }
     let service = service_fn(move |mut request: Request<Incoming>| {
         http::without_trailing_slash(request.uri_mut());
+        if request.extensions().get::<OnUpgrade>().is_some() {
+            let kept = ws::KeptOpen::new(Arc::clone(&place));
+            request.extensions_mut().insert(kept);
+        }
         // A router is always ready.
         router.clone().call(request)
     });
@@ -348,7 +350,7 @@ struct Taken {
     turned_away: usize,
 }
 
-/// Held while a connection lives.
+/// Held while a connection lives, as a stream too.
 struct Place {
     places: Arc<Places>,
     /// None: one who is being turned away.

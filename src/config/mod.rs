@@ -49,9 +49,10 @@ pub struct Config {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// In all, WebSocket streams included.
     pub connections: usize,
     pub connections_per_address: usize,
-    /// WebSocket streams, which are counted by themselves once they are open.
+    /// WebSocket streams. Each takes a connection, too.
     pub streams: usize,
     pub streams_per_caller: usize,
     pub body_bytes: usize,
@@ -70,8 +71,9 @@ pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 10_000,
-            connections_per_address: 2_048,
+            // Above the streams', so that there is room for requests beside them.
+            connections: 30_000,
+            connections_per_address: 12_000,
             streams: 20_000,
             streams_per_caller: 10_000,
             body_bytes: 1024 * 1024,
@@ -127,10 +129,10 @@ pub struct ServeArgs {
     /// Serve /openapi.json and /docs without a token: true or false [default true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub public_docs: Option<String>,
-    /// Most connections at once [default 10000]
+    /// Most connections at once, WebSocket streams included [default 30000]
     #[arg(long, value_name = "N")]
     pub max_connections: Option<String>,
-    /// Most connections at once from one address [default 2048]
+    /// Most connections at once from one address [default 12000]
     #[arg(long, value_name = "N")]
     pub max_connections_per_address: Option<String>,
     /// Most WebSocket streams at once [default 20000]

@@ -30,6 +30,7 @@ use crate::{auth::Authenticator, projections::Views};
 use admission::Admission;
 use metrics::Metrics;
 use snapshot::Snapshots;
+pub use upgrade::KeptOpen;
 
 /// Bounds on connections; the defaults are the contract's.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The way in: everything that can be refused is refused here, before the upgrade, where a client
 //! still gets a status and a reason.
 
-use std::time::Duration;
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -28,6 +28,18 @@ use super::{
 
 /// How long a connect waits for the views to know what is in the log.
 const VIEWS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a request brings along that is to be kept until its stream has ended. The server hands its
+/// place for the connection in this way: it loses sight of a connection once that is upgraded.
+#[derive(Clone)]
+pub struct KeptOpen(Arc<dyn Any + Send + Sync>);
+
+impl KeptOpen {
+    #[must_use]
+    pub fn new(kept: Arc<impl Any + Send + Sync>) -> Self {
+        Self(kept)
+    }
+}
 
 /// `GET /ws/events/checkin/{event_id}`: one gathering.
 pub(super) async fn check_in(
@@ -111,6 +123,7 @@ fn upgrade(streams: &Streams, mut request: Request, caller: Caller) -> Result<Re
         );
     }
     let seat = streams.0.admission.seat(&caller.principal().id)?;
+    let kept = request.extensions_mut().remove::<KeptOpen>();
     let session_streams = streams.clone();
     streams.0.admission.spawn(async move {
         match on_upgrade.await {
@@ -118,6 +131,7 @@ fn upgrade(streams: &Streams, mut request: Request, caller: Caller) -> Result<Re
             Err(error) => tracing::debug!(%error, "a stream's upgrade did not come through"),
         }
         drop(seat);
+        drop(kept.map(|KeptOpen(kept)| kept));
     });
     Ok(response)
 }

@@ -184,3 +184,28 @@ async fn as_many_streams_open_as_the_settings_say() {
     drop((first, second));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_stream_keeps_its_connection_s_place_until_it_ends() {
+    let server = TestServer::start_with(|config| config.limits.connections_per_address = 2).await;
+    let place = async || {
+        let asking = Asking::bearer(&root().0);
+        let opened = connect(server.address, "/ws/events/dashboard", &asking).await;
+        opened
+            .map(|(client, ..)| client)
+            .map_err(|(status, ..)| status)
+    };
+    let first = place().await.unwrap();
+    let _second = place().await.unwrap();
+    assert_eq!(place().await.err(), Some(429));
+    drop(first);
+    // The place comes back when the server has seen the client go.
+    let third = loop {
+        match place().await {
+            Ok(client) => break client,
+            Err(status) => assert_eq!(status, 429),
+        }
+    };
+    drop(third);
+    server.stop().await;
+}
