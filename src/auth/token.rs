@@ -68,7 +68,7 @@ struct VerifyingKey {
 }
 
 impl Authenticator {
-    /// `secret`: HS256, at least [`SECRET_BYTES_MIN`] bytes (the configuration checks that).
+    /// `secret`: HS256, at least [`super::SECRET_BYTES_MIN`] bytes (the configuration checks that).
     #[must_use]
     pub fn hs256(secret: &[u8]) -> Self {
         Self::hs256_for(secret, None, None)

@@ -2,8 +2,8 @@
 //!
 //! Each gathering's write model has one owner at a time (a lock held for microseconds, never
 //! across an await), so decisions of a gathering are serial and capacity is exact. Answers wait for
-//! durability; decisions do not. What happens under the lock is in [`super::owner`]; how a model
-//! comes into memory and leaves it in [`super::loading`].
+//! durability; decisions do not. What happens under the lock is in `owner`; how a model
+//! comes into memory and leaves it in `loading`.
 
 use std::{
     collections::HashMap,

@@ -3,7 +3,7 @@
 //! `evolve` is total: it takes any event in ascending order of offsets and never fails. What it
 //! keeps is compact, because one gathering may hold a million scans: names of actors are kept once, a
 //! command id as 16 bytes. There is no personal data here. Saved as a snapshot ([`FOLD`]); how
-//! the details are saved is in [`super::saved`].
+//! the details are saved is in `saved`.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -102,13 +102,13 @@ pub struct ConfigError {
 /// The flags of `serve`. Each may also be a variable or stand in the file.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Directory that holds the log and everything made from it [DOORBOOK_DATA]
+    /// Directory that holds the log and everything made from it [env: DOORBOOK_DATA]
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,
-    /// Address and port [DOORBOOK_LISTEN; default 127.0.0.1:8080]
+    /// Address and port [env: DOORBOOK_LISTEN; default 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// TOML file with any of these settings [DOORBOOK_CONFIG]
+    /// TOML file with any of these settings [env: DOORBOOK_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
     /// File with the HS256 secret; else DOORBOOK_JWT_SECRET, else one is made in the data directory

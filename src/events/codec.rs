@@ -1,5 +1,5 @@
 //! Bytes of facts, each a record: a header laid out by hand, readable without bincode, then the
-//! payload of [`super::stored`]. The only file that names bincode.
+//! payload of `stored`. The only file that names bincode.
 //!
 //! | at | bytes | |
 //! |---|---|---|

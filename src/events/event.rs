@@ -1,5 +1,5 @@
 //! The facts, in the past tense. These are the newest shapes, which commands make and views fold;
-//! the shapes that lie on disk, frozen one per schema, are in [`super::stored`].
+//! the shapes that lie on disk, frozen one per schema, are in `stored`.
 //!
 //! Personal data (names, e-mails, notes, free-text reasons) appears here only [`Sealed`].
 

@@ -4,7 +4,7 @@
 //! commands, views or doors: everything else follows from what is here.
 //!
 //! Read in this order: [`event`] (the facts), [`recorded`] (a fact with its place in the log),
-//! [`log`] (append and read), then how both reach the disk: [`codec`], [`stored`], [`keys`],
+//! [`log`] (append and read), then how both reach the disk: [`codec`], `stored`, [`keys`],
 //! [`snapshot`].
 
 pub mod codec;

@@ -1,7 +1,7 @@
 //! The small row of every gathering: details, team, counts per gate and minute. Always in memory,
 //! one fold over the whole log.
 //!
-//! Not here: the newest updates and who reads them ([`super::board`]).
+//! Not here: the newest updates and who reads them (`board`).
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -2,7 +2,7 @@
 //! right after the event by one function, live and in replay, so that a replayed message equals
 //! the live one.
 //!
-//! [`Tail`] keeps the newest entries for all readers. Who reads them is in [`super::reader`].
+//! `Tail` keeps the newest entries for all readers. Who reads them is in [`super::reader`].
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,7 @@
 //! Who, what, where → offsets. The facts themselves always come from the log: here is the index of
 //! one gathering, the form in which auditors read an event, and what a query lets through.
 //!
-//! Not here: how a page is gathered ([`super::audit`]).
+//! Not here: how a page is gathered (`audit`).
 
 use std::{collections::HashMap, sync::Arc};
 

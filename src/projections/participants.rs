@@ -1,8 +1,8 @@
 //! The read model of a gathering: its details, its people, who is inside. The fold, and the form in
 //! which callers see a participant.
 //!
-//! Not here: where the fold lives and how it is brought up ([`super::gathering`]), what streams
-//! make of it ([`super::feed`]), how `q` matches ([`super::search`]).
+//! Not here: where the fold lives and how it is brought up (`gathering`), what streams
+//! make of it ([`super::feed`]), how `q` matches (`search`).
 
 use std::{
     collections::HashMap,
