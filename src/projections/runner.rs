@@ -151,12 +151,12 @@ impl Inner {
         for index in self.indexes.all() {
             index.save_when_due(&self.log, false);
         }
-        self.drop_cold();
+        self.drop_cold(COLD_SECONDS);
     }
 
-    fn drop_cold(&self) {
+    fn drop_cold(&self, cold_seconds: i64) {
         let cold: Vec<_> = (self.gatherings.read().values())
-            .filter(|gathering| gathering.idle_seconds() >= COLD_SECONDS)
+            .filter(|gathering| gathering.idle_seconds() >= cold_seconds)
             .cloned()
             .collect();
         for gathering in cold {
@@ -165,12 +165,12 @@ impl Inner {
             // The map's and this one: nobody else has it, and nobody can get it now.
             let unused = Arc::strong_count(&gathering) == 2
                 && gathering.moved.receiver_count() == 0
-                && gathering.idle_seconds() >= COLD_SECONDS;
+                && gathering.idle_seconds() >= cold_seconds;
             if unused {
                 gatherings.remove(&gathering.id);
             }
         }
-        self.indexes.drop_cold(COLD_SECONDS);
+        self.indexes.drop_cold(cold_seconds);
     }
 
     /// Saves everything that has changed since it was saved.
@@ -189,5 +189,103 @@ impl Inner {
 fn report(view: &'static str, result: Result<(), ViewError>) {
     if let Err(error) = result {
         tracing::error!(view, %error, "the view cannot follow the log");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        events::{
+            event::Event,
+            ids::GatheringId,
+            log::{
+                Log,
+                conformance::{created, data_dir, new_event, registered},
+            },
+        },
+        projections::Views,
+    };
+
+    async fn append(log: &Log, id: GatheringId, events: impl IntoIterator<Item = Event>) {
+        let append = |event| log.append(new_event(id, event)).unwrap().1;
+        let last = events.into_iter().map(append).last();
+        last.unwrap().wait().await.unwrap();
+    }
+
+    fn people(range: std::ops::Range<u32>) -> impl Iterator<Item = Event> {
+        range.map(|n| registered(&format!("P-{n}")))
+    }
+
+    async fn registered_in(inner: &Arc<Inner>, id: GatheringId) -> Result<u32, ViewError> {
+        let gathering = inner.current(id).await?;
+        let registered = gathering
+            .live
+            .read()
+            .participants
+            .state
+            .occupancy
+            .registered;
+        Ok(registered)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cold_gathering_is_dropped_and_comes_back_with_what_happened_meanwhile() {
+        let dir = data_dir();
+        let (log, _) = Log::open(dir.path()).unwrap();
+        let (cold, used, heard) = (
+            GatheringId::generate(),
+            GatheringId::generate(),
+            GatheringId::generate(),
+        );
+        for id in [cold, used, heard] {
+            append(&log, id, [created("Fair")]).await;
+        }
+        append(&log, cold, people(0..300)).await;
+        let inner = Inner::open(log.clone()).unwrap();
+        assert_eq!(registered_in(&inner, cold).await.unwrap(), 300);
+        let in_use = inner.current(used).await.unwrap();
+        let listener = inner.current(heard).await.unwrap().moved.subscribe();
+        // The follower may have it in its hands for a moment.
+        while inner.loaded(cold).is_some() {
+            inner.drop_cold(0);
+        }
+        assert!(inner.loaded(used).is_some() && inner.loaded(heard).is_some());
+        append(&log, cold, people(300..310)).await;
+        assert_eq!(registered_in(&inner, cold).await.unwrap(), 310);
+        drop((in_use, listener));
+        inner.close();
+        log.close().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_view_that_cannot_go_on_says_so_and_the_others_go_on_until_a_rebuild_mends_it() {
+        let log = Log::in_memory();
+        let (broken, sound) = (GatheringId::generate(), GatheringId::generate());
+        append(&log, broken, [created("Fair")]).await;
+        append(&log, sound, [created("Fair")]).await;
+        let views = Views::open(log.clone()).unwrap();
+        let inner = &views.inner;
+        let gathering = inner.current(broken).await.unwrap();
+        inner.current(sound).await.unwrap();
+        // As a damaged snapshot would leave it: ahead of its own next event.
+        gathering.live.write().participants.state.offset = 1_000;
+        append(&log, broken, [registered("A-1")]).await;
+        append(&log, sound, [registered("B-1")]).await;
+        let stopped = registered_in(inner, broken).await.unwrap_err();
+        assert!(matches!(stopped, ViewError::Log(_)), "{stopped}");
+        assert_eq!(registered_in(inner, sound).await.unwrap(), 1);
+        assert_eq!(views.row(broken).unwrap().occupancy.registered, 1);
+        let statuses = views.projections();
+        let said = statuses.iter().filter_map(|it| it.error.as_deref());
+        let said: Vec<_> = said.collect();
+        assert!(
+            said.len() == 1 && said[0].starts_with("stopped before offset 3"),
+            "{said:?}"
+        );
+        tokio::task::block_in_place(|| views.rebuild_blocking("participants", |_| ())).unwrap();
+        assert_eq!(registered_in(inner, broken).await.unwrap(), 1);
+        assert!(views.projections().iter().all(|it| it.error.is_none()));
+        views.close();
     }
 }

@@ -53,7 +53,7 @@ pub enum ViewError {
 /// Cheap handle.
 #[derive(Clone)]
 pub struct Views {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug, Clone, Default)]

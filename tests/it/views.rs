@@ -295,6 +295,48 @@ async fn a_rebuild_is_started_once_reports_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_rebuild_leaves_the_live_view_as_it_was_and_following() {
+    let steps: Vec<_> = (0..3_000)
+        .map(|n| (if n % 2 == 0 { REGISTER } else { CHECK_IN }, n, 0))
+        .collect();
+    let (mut history, views) = given(&steps);
+    let id = history.ids[0];
+    let before = views.snapshot(id, 5_000).await.unwrap();
+    for view in ["participants", "history", "dashboard"] {
+        loop {
+            views.start_rebuild(view).unwrap();
+            // One that has ended already cannot be cancelled: then the next one.
+            let cancelled = views.cancel_rebuild(view).is_ok();
+            let end = loop {
+                let state = views.rebuild_progress(view).unwrap().state;
+                if state != RebuildState::Running {
+                    break state;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert!(cancelled || end == RebuildState::Done);
+            if end == RebuildState::Cancelled {
+                break;
+            }
+        }
+    }
+    let after = views.snapshot(id, 5_000).await.unwrap();
+    assert_eq!(before.offset, after.offset);
+    assert!(before.participants == after.participants);
+    history.take(&Step {
+        kind: REGISTER,
+        gathering: 0,
+        participant: 7,
+        gate: 0,
+        back: 0,
+    });
+    history.settle();
+    let next = views.snapshot(id, 5_000).await.unwrap();
+    assert_eq!(next.participants.len(), before.participants.len() + 1);
+    assert_eq!(views.verify_views(|_, _| ()).unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_an_offset_ends_with_it_or_says_how_far_the_view_is() {
     let (history, views) = given(&[(REGISTER, 1, 0)]);
     let head = history.log.head();

@@ -273,7 +273,7 @@ fn of_line(error: CommandError) -> Result<LineProblem, CommandError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
+    use std::{fmt::Write as _, sync::Arc};
 
     use super::*;
     use crate::{
@@ -283,7 +283,15 @@ mod tests {
             import::csv_lines,
             spec::{at, details},
         },
-        events::{event::ActorRole, ids::CorrelationId, log::Log},
+        events::{
+            event::ActorRole,
+            ids::CorrelationId,
+            log::{
+                Log, QUEUE_EVENTS_MAX,
+                conformance::{checked_in, new_event},
+                gate::Gate,
+            },
+        },
     };
 
     const LIST: &str = "first_name,last_name,email,code\n\
@@ -388,6 +396,33 @@ mod tests {
         .unwrap();
         assert_eq!(report.accepted, lines_sent as u64);
         assert!(seen.is_sorted() && seen.last() == Some(&(lines_sent as u64)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_waits_while_the_log_takes_no_more_and_then_lands_whole() {
+        let gate = Arc::new(Gate::default());
+        let handler = CommandHandler::new(gate.log());
+        let gathering = gathering_id_for(None, "boss");
+        let create = Command::CreateGathering(CreateGathering { details: details() });
+        gate.say(Ok(()));
+        handler.handle(gathering, create, context()).await.unwrap();
+        let elsewhere = new_event(gathering_id_for(None, "other"), checked_in("X-1"));
+        while handler.log().append(elsewhere.clone()).is_ok() {}
+        let head = 1 + QUEUE_EVENTS_MAX as u64;
+        let mut waited = 0;
+        let lines = csv_lines(LIST.as_bytes()).unwrap();
+        let report = import(&handler, gathering, lines, &context(), |it| {
+            // Told while it waits: a few times with nothing, then the disk goes on.
+            waited += u32::from(it.accepted == 0);
+            if waited == 3 {
+                (0..=QUEUE_EVENTS_MAX).for_each(|_| gate.say(Ok(())));
+            }
+        })
+        .await
+        .unwrap();
+        assert!(waited >= 3);
+        assert_eq!((report.accepted, report.head), (3, head + 3));
+        assert_eq!(rejected(&report), [(5, "invalid_field"), (6, "code_taken")]);
     }
 
     #[tokio::test]

@@ -1,62 +1,19 @@
 //! What holds when the disk is slow, fails, or is left and opened again.
 
-use std::{collections::VecDeque, fs, thread};
-
-use parking_lot::{Condvar, Mutex};
+use std::{fs, thread};
 
 use super::{
     conformance::{checked_in, created, data_dir, new_event, registered, subject},
-    store::FrameStore,
+    gate::Gate,
+    store::FrameStore as _,
     *,
 };
 use crate::events::{keys::KeyError, time::Timestamp};
 
-/// A disk whose every sync waits for the test's word.
-#[derive(Debug, Default)]
-struct Gate {
-    disk: MemoryStore,
-    words: Mutex<VecDeque<Result<(), String>>>,
-    said: Condvar,
-}
-
-impl Gate {
-    fn say(&self, word: Result<(), String>) {
-        self.words.lock().push_back(word);
-        self.said.notify_all();
-    }
-}
-
-impl FrameStore for Gate {
-    fn commit(&self, first: Offset, frame: &[u8]) -> Result<(), String> {
-        let mut words = self.words.lock();
-        let word = loop {
-            match words.pop_front() {
-                Some(word) => break word,
-                None => self.said.wait(&mut words),
-            }
-        };
-        drop(words);
-        self.disk.commit(first, frame)?;
-        word
-    }
-
-    fn frame_at(&self, offset: Offset) -> Result<Option<(Offset, bytes::Bytes)>, String> {
-        self.disk.frame_at(offset)
-    }
-
-    fn frames(&self) -> Box<dyn Iterator<Item = Result<(Offset, bytes::Bytes), String>> + '_> {
-        self.disk.frames()
-    }
-
-    fn cut(&self, first: Offset) -> Result<(), String> {
-        self.disk.cut(first)
-    }
-}
-
 #[tokio::test]
 async fn nothing_is_answered_or_shown_before_its_sync() {
     let gate = Arc::new(Gate::default());
-    let log = open::over(gate.clone()).unwrap();
+    let log = gate.log();
     let gathering = GatheringId::generate();
     let code = Code::parse("A-1").unwrap();
     let (first, durable) = log.append(new_event(gathering, registered("A-1"))).unwrap();
@@ -104,7 +61,7 @@ impl Answer {
 #[test]
 fn a_failed_sync_poisons_the_log_and_reads_go_on() {
     let gate = Arc::new(Gate::default());
-    let log = open::over(gate.clone()).unwrap();
+    let log = gate.log();
     let gathering = GatheringId::generate();
     gate.say(Ok(()));
     let (first, durable) = log.append(new_event(gathering, created("Fair"))).unwrap();
@@ -133,7 +90,7 @@ fn a_failed_sync_poisons_the_log_and_reads_go_on() {
 #[test]
 fn a_full_queue_is_busy_and_then_takes_events_again() {
     let gate = Arc::new(Gate::default());
-    let log = open::over(gate.clone()).unwrap();
+    let log = gate.log();
     let gathering = GatheringId::generate();
     let event = new_event(gathering, checked_in("A-1"));
     let mut last = None;

@@ -254,3 +254,5 @@ pub struct Statistics {
 pub(crate) mod conformance;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+pub(crate) mod gate;
