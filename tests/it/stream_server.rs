@@ -196,7 +196,7 @@ async fn a_stream_keeps_its_connection_s_place_until_it_ends() {
             .map_err(|(status, ..)| status)
     };
     let first = place().await.unwrap();
-    let _second = place().await.unwrap();
+    let second = place().await.unwrap();
     assert_eq!(place().await.err(), Some(429));
     drop(first);
     // The place comes back when the server has seen the client go.
@@ -206,6 +206,6 @@ async fn a_stream_keeps_its_connection_s_place_until_it_ends() {
             Err(status) => assert_eq!(status, 429),
         }
     };
-    drop(third);
+    drop((second, third));
     server.stop().await;
 }
