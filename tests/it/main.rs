@@ -51,6 +51,8 @@ mod stream_replay;
 #[cfg(test)]
 mod stream_server;
 #[cfg(test)]
+mod stream_sse;
+#[cfg(test)]
 mod stream_stage;
 #[cfg(test)]
 mod tidy;
