@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     gathering::{Parked, guarded},
     keep,
     views::{DashboardPage, ViewError},
+    windows::{WINDOW_ENTRIES_MAX, Window, Windows},
 };
 use crate::events::{
     ids::Offset,
@@ -25,14 +26,14 @@ const TAIL_UPDATES_MAX: usize = 8_192;
 const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What an update weighs with its encoded message, bytes.
 const UPDATE_BYTES: usize = 1_024;
-/// Most folds that are kept for readers who page below the tail.
-const KEPT_FOLDS_MAX: usize = 4;
+/// Updates name nobody, so no erasure touches them.
+const NOBODY_ERASED: u64 = 0;
 
 pub(super) struct Board {
     pub(super) live: RwLock<LiveBoard>,
     pub(super) moved: watch::Sender<Offset>,
-    /// Folds of readers below the tail, each at the cursor where its last page ended.
-    replays: Mutex<Vec<Dashboard>>,
+    /// What readers below the tail share.
+    pub(super) windows: Windows<Update, Dashboard>,
 }
 
 pub(super) struct LiveBoard {
@@ -51,7 +52,7 @@ impl Board {
         Ok(Self {
             moved: watch::Sender::new(live.dashboard.state.offset),
             live: RwLock::new(live),
-            replays: Mutex::default(),
+            windows: Windows::default(),
         })
     }
 
@@ -89,24 +90,35 @@ impl Board {
         page(live.tail.after(cursor, limit), true).or(Some(DashboardPage::AtHead { head }))
     }
 
-    /// The page after a cursor below the tail, from the fold at the cursor.
-    pub(super) fn replay_page(
+    /// What is after a cursor below the tail, if somebody has made it.
+    pub(super) fn window_page(&self, cursor: Offset, limit: usize) -> Option<DashboardPage> {
+        let window = self.windows.find(cursor, NOBODY_ERASED)?;
+        Some(page_of(&window, cursor, limit))
+    }
+
+    /// Makes what is after a cursor below the tail, and keeps it for the others.
+    pub(super) fn make_window(
         &self,
         log: &Log,
         cursor: Offset,
         limit: usize,
     ) -> Result<DashboardPage, ViewError> {
-        let mut fold = match self.take_replay(cursor) {
-            Some(fold) => fold,
-            None => state_at(log, cursor)?,
-        };
+        let kept = self.windows.take_fold(cursor);
+        let mut fold = state_at(log, cursor, kept)?;
+        let end = self.windows.end(cursor).unwrap_or(Offset::MAX);
         let mut updates = Vec::new();
-        for recorded in log.read(cursor, limit)? {
+        for recorded in log.read(cursor, WINDOW_ENTRIES_MAX)? {
+            if recorded.offset > end {
+                break;
+            }
             apply(&mut fold, &recorded).map_err(|parked| parked.error())?;
-            updates.push(Arc::new(fold.update(&recorded)));
+            updates.push((recorded.offset, Arc::new(fold.update(&recorded))));
         }
-        self.keep_replay(fold);
-        Ok(page(updates, false).unwrap_or(DashboardPage::AtHead { head: cursor }))
+        let covers = fold.state.offset;
+        let weight_bytes = updates.len() * UPDATE_BYTES;
+        let window = Arc::new(Window::new((cursor, covers), updates, NOBODY_ERASED));
+        self.windows.shelve(&window, weight_bytes, fold);
+        Ok(page_of(&window, cursor, limit))
     }
 
     pub(super) fn save(&self, log: &Log) {
@@ -127,30 +139,6 @@ impl Board {
             &state,
         );
         self.live.write().saved = offset;
-    }
-
-    fn take_replay(&self, cursor: Offset) -> Option<Dashboard> {
-        let mut replays = self.replays.lock();
-        let position = replays
-            .iter()
-            .position(|fold| fold.state.offset == cursor)?;
-        Some(replays.swap_remove(position))
-    }
-
-    fn keep_replay(&self, fold: Dashboard) {
-        let mut replays = self.replays.lock();
-        // A fold that has reached the tail is not asked for again.
-        if self.live.read().tail.reaches(fold.state.offset) {
-            return;
-        }
-        if replays.len() == KEPT_FOLDS_MAX {
-            replays.remove(0);
-        }
-        replays.push(fold);
-    }
-
-    pub(super) fn forget_replays(&self) {
-        self.replays.lock().clear();
     }
 }
 
@@ -242,9 +230,9 @@ pub(super) fn nearest(log: &Log, at_most: Offset) -> Dashboard {
         })
 }
 
-/// The dashboard as it was at an offset.
-pub(super) fn state_at(log: &Log, offset: Offset) -> Result<Dashboard, ViewError> {
-    let mut fold = nearest(log, offset);
+/// The dashboard as it was at an offset, from a fold that is not past it, or from the nearest saved one.
+fn state_at(log: &Log, offset: Offset, kept: Option<Dashboard>) -> Result<Dashboard, ViewError> {
+    let mut fold = kept.unwrap_or_else(|| nearest(log, offset));
     while fold.state.offset < offset {
         let missing = usize::try_from(offset - fold.state.offset).unwrap_or(usize::MAX);
         let page = log.read(fold.state.offset, missing.min(PAGE_EVENTS_MAX))?;
@@ -267,6 +255,15 @@ pub(super) fn apply(fold: &mut Dashboard, recorded: &Recorded) -> Result<(), Par
         });
     }
     guarded("dashboard", recorded.offset, || fold.apply(recorded))
+}
+
+fn page_of(window: &Window<Update>, cursor: Offset, limit: usize) -> DashboardPage {
+    let (updates, covers) = window.after(cursor, limit);
+    DashboardPage::Updates {
+        updates,
+        covers,
+        from_tail: false,
+    }
 }
 
 fn page(updates: Vec<Arc<Update>>, from_tail: bool) -> Option<DashboardPage> {

@@ -19,6 +19,7 @@ use super::{
     participants::{self, Participants},
     start::GatheringSnapshot,
     views::ViewError,
+    windows::Windows,
 };
 use crate::events::{
     event::Event,
@@ -36,6 +37,8 @@ pub(super) struct Gathering {
     /// at once build it once.
     pub(super) shared: Mutex<Option<Arc<GatheringSnapshot>>>,
     pub(super) moved: watch::Sender<Offset>,
+    /// What readers below the tail share.
+    pub(super) windows: Windows<FeedEntry, Participants>,
     touched: AtomicI64,
 }
 
@@ -49,6 +52,9 @@ pub(super) struct Live {
     pub(super) saved_events: u64,
     /// Set when `apply` failed on an event: the view stays as it was before it.
     pub(super) parked: Option<Parked>,
+    /// People erased since it was loaded, and generations before it: what was made with another count
+    /// may show somebody who is gone.
+    pub(super) erased: u64,
 }
 
 /// An event that a fold cannot take.
@@ -81,6 +87,7 @@ impl Gathering {
             live: RwLock::new(live),
             shared: Mutex::new(None),
             moved,
+            windows: Windows::default(),
             touched: AtomicI64::new(Timestamp::now().0),
         }
     }
@@ -191,6 +198,7 @@ impl Live {
             covered,
             saved_events,
             parked: None,
+            erased: 0,
             participants,
         }
     }
@@ -260,6 +268,7 @@ impl Live {
         }
         if let Event::ParticipantErased { subject } = &recorded.event {
             self.tail.forget_person(subject.participant);
+            self.erased += 1;
         }
         let entry = Arc::new(FeedEntry::new(&self.participants, recorded, log.keys()));
         self.tail.push(recorded.offset, entry.weight_bytes(), entry);

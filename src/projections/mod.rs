@@ -7,7 +7,7 @@
 //! never waits for a background thread. Nothing here sends or prints, and nothing decides.
 //!
 //! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
-//! [`feed`] is what streams send. `live`, `gathering` and `board` hold them; `list`, `start`,
+//! [`feed`] is what streams send, and `windows` is what they share of it below the tails. `live`, `gathering` and `board` hold them; `list`, `start`,
 //! [`reader`] and `audit` answer from them; `runner` follows the head, `keep` says which snapshots
 //! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
 
@@ -32,5 +32,6 @@ mod start;
 pub mod verify;
 pub mod views;
 pub mod warning;
+mod windows;
 
 pub use views::{ViewError, Views};

@@ -1,11 +1,9 @@
 //! [`FeedReader`]: a position in a gathering's feed. One loop for replay, live, slow and resumed
-//! readers: in the tail it reads the tail; below it, it folds from the nearest snapshot and makes
-//! the entries anew, by the same function from the same state. Both end at one offset that both
-//! agree on, so nothing is lost or doubled where they meet.
+//! readers: in the tail it reads the tail; below it, it reads windows (`windows`) that are made by
+//! folding from the nearest known state, by the same function from the same state. Both end at one
+//! offset that both agree on, so nothing is lost or doubled where they meet.
 
 use std::sync::Arc;
-
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     feed::{FeedEntry, Page},
@@ -13,6 +11,7 @@ use super::{
     live::{Inner, blocking},
     participants::{Participants, Status, User},
     views::ViewError,
+    windows::{WINDOW_ENTRIES_MAX, Window},
 };
 use crate::events::{
     ids::Offset,
@@ -20,10 +19,8 @@ use crate::events::{
     recorded::Recorded,
 };
 
-/// Most readers that fold at once; the others wait their turn.
+/// Most folds at once, over all gatherings; the others wait their turn.
 pub(super) const FOLDING_READERS_MAX: usize = 16;
-/// Most readers below the tail that keep their fold between two pages; the others fold again.
-pub(super) const KEPT_FOLDS_MAX: usize = 64;
 /// When a fold ends near the tail, its last entries are put under the tail for those who come after.
 const EXTENSION_ENTRIES_MAX: usize = 2_048;
 
@@ -32,13 +29,6 @@ pub struct FeedReader {
     inner: Arc<Inner>,
     gathering: Arc<Gathering>,
     cursor: Offset,
-    replay: Option<Replay>,
-}
-
-/// A reader's own fold, at its cursor.
-struct Replay {
-    participants: Participants,
-    _kept: OwnedSemaphorePermit,
 }
 
 impl FeedReader {
@@ -47,7 +37,6 @@ impl FeedReader {
             inner,
             gathering,
             cursor: after,
-            replay: None,
         }
     }
 
@@ -61,11 +50,8 @@ impl FeedReader {
         self.gathering.touch();
         self.gathering.catch_up(&self.inner.log)?;
         let page = match self.gathering.tail_page(self.cursor, limit) {
-            Some(page) => {
-                self.replay = None;
-                page
-            }
-            None => self.replay(limit).await?,
+            Some(page) => page,
+            None => self.page_below(limit).await?,
         };
         self.cursor = match &page {
             Page::Entries { covers, .. } => *covers,
@@ -80,23 +66,29 @@ impl FeedReader {
         self.cursor
     }
 
-    async fn replay(&mut self, limit: usize) -> Result<Page, ViewError> {
-        let turn = self.inner.folding.clone().acquire_owned().await;
-        // While it waited, somebody may have put what it needs under the tail.
-        if let Some(page) = self.gathering.tail_page(self.cursor, limit) {
+    async fn page_below(&self, limit: usize) -> Result<Page, ViewError> {
+        let gathering = &self.gathering;
+        if let Some(window) = gathering.window(self.cursor) {
+            return Ok(window_page(&window, self.cursor, limit));
+        }
+        let turn = gathering.windows.turn().await;
+        // While it waited, somebody may have made what it needs.
+        if let Some(page) = gathering.tail_page(self.cursor, limit) {
             return Ok(page);
         }
-        let inner = self.inner.clone();
-        let gathering = self.gathering.clone();
+        if let Some(window) = gathering.window(self.cursor) {
+            return Ok(window_page(&window, self.cursor, limit));
+        }
+        let permit = self.inner.folding.clone().acquire_owned().await;
+        let (inner, gathering) = (self.inner.clone(), self.gathering.clone());
         let cursor = self.cursor;
-        let kept = self.replay.take();
-        let (page, replay) = blocking(move || {
-            let _turn = turn;
-            replay_page(&inner, &gathering, cursor, limit, kept)
+        let window = blocking(move || {
+            // The turn goes with the work: it is over when the window is there, whoever still waits.
+            let (_turn, _permit) = (turn, permit);
+            gathering.make_window(&inner.log, cursor)
         })
         .await?;
-        self.replay = replay;
-        Ok(page)
+        Ok(window_page(&window, cursor, limit))
     }
 }
 
@@ -119,6 +111,41 @@ impl Gathering {
             entries,
             from_tail: true,
         })
+    }
+
+    fn window(&self, cursor: Offset) -> Option<Arc<Window<FeedEntry>>> {
+        let erased = self.live.read().erased;
+        self.windows.find(cursor, erased)
+    }
+
+    /// Makes what lies after the cursor, below the tail, and keeps it for the others.
+    fn make_window(&self, log: &Log, cursor: Offset) -> Result<Arc<Window<FeedEntry>>, ViewError> {
+        // Read before the log is: everything up to here is in both.
+        let (covered, erased) = {
+            let live = self.live.read();
+            (live.covered, live.erased)
+        };
+        let mut participants = match self.windows.take_fold(cursor) {
+            Some(fold) => fold,
+            None => Self::nearest(log, self.id, cursor),
+        };
+        Self::fold(log, &mut participants, cursor, |_| true)?;
+        let end = self.windows.end(cursor).unwrap_or(covered).min(covered);
+        let page = log.read_gathering(self.id, cursor, end, WINDOW_ENTRIES_MAX)?;
+        let mut entries = Vec::with_capacity(page.len());
+        let mut weight_bytes = 0;
+        for recorded in &page {
+            let entry = self.replayed(log, &mut participants, recorded)?;
+            weight_bytes += entry.weight_bytes();
+            entries.push((recorded.offset, entry));
+        }
+        let covers = match entries.last() {
+            Some((last, _)) if entries.len() == WINDOW_ENTRIES_MAX => *last,
+            _ => end,
+        };
+        let window = Arc::new(Window::new((cursor, covers), entries, erased));
+        self.windows.shelve(&window, weight_bytes, participants);
+        Ok(window)
     }
 
     /// The entry of one event: from the tail, or from the state at its offset.
@@ -201,46 +228,11 @@ fn covers(entries: &[Arc<FeedEntry>], limit: usize, covered: Offset) -> Offset {
     }
 }
 
-fn replay_page(
-    inner: &Arc<Inner>,
-    gathering: &Arc<Gathering>,
-    cursor: Offset,
-    limit: usize,
-    kept: Option<Replay>,
-) -> Result<(Page, Option<Replay>), ViewError> {
-    let log = &inner.log;
-    // Read before the log is: everything up to here is in both.
-    let covered = gathering.live.read().covered;
-    let (mut participants, permit) = match kept {
-        Some(replay) => (replay.participants, Some(replay._kept)),
-        None => {
-            let participants = Gathering::state_at(log, gathering.id, cursor)?;
-            if gathering.live.read().tail.is_near(cursor) {
-                gathering.extend_tail(log, participants.clone())?;
-                if let Some(page) = gathering.tail_page(cursor, limit) {
-                    return Ok((page, None));
-                }
-            }
-            (participants, None)
-        }
-    };
-    let mut entries = Vec::new();
-    for recorded in log.read_gathering(gathering.id, cursor, covered, limit)? {
-        entries.push(gathering.replayed(log, &mut participants, &recorded)?);
-    }
-    let covers = covers(&entries, limit, covered);
-    let permit = permit.or_else(|| inner.kept_folds.clone().try_acquire_owned().ok());
-    let replay = permit.map(|_kept| Replay {
-        participants,
-        _kept,
-    });
-    if entries.is_empty() {
-        return Ok((Page::AtHead { head: covered }, replay));
-    }
-    let page = Page::Entries {
+fn window_page(window: &Window<FeedEntry>, cursor: Offset, limit: usize) -> Page {
+    let (entries, covers) = window.after(cursor, limit);
+    Page::Entries {
         entries,
         covers,
         from_tail: false,
-    };
-    Ok((page, replay))
+    }
 }

@@ -282,7 +282,7 @@ fn dashboard(inner: &Inner, job: &Job) -> Result<bool, ViewError> {
         live.saved = live.dashboard.state.offset;
         live.dashboard.state.clone()
     };
-    inner.board.forget_replays();
+    inner.board.windows.clear();
     let offset = state.offset;
     keep::save(
         log,
@@ -355,7 +355,10 @@ fn participants(inner: &Inner, job: &Job, id: GatheringId) -> Result<bool, ViewE
     if let Some(gathering) = inner.loaded(id) {
         let mut live = gathering.live.write();
         fresh.catch_up(log)?;
+        // The fold that made the kept windows is gone, and they go with it.
+        fresh.erased = live.erased + 1;
         *live = fresh;
+        gathering.windows.clear();
     }
     Ok(true)
 }

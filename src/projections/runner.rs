@@ -137,6 +137,7 @@ impl Inner {
         if keep::is_due(offset, offset.saturating_sub(saved), quiet_seconds) {
             self.board.save(&self.log);
         }
+        self.board.windows.tidy();
         let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
         for gathering in &gatherings {
             let (events, saved) = {
@@ -146,6 +147,7 @@ impl Inner {
             if keep::is_due(events, events.saturating_sub(saved), quiet_seconds) {
                 gathering.save(&self.log);
             }
+            gathering.windows.tidy();
         }
         drop(gatherings);
         for index in self.indexes.all() {

@@ -153,10 +153,21 @@ impl Views {
         if let Some(page) = inner.board.tail_page(after, limit) {
             return Ok(page);
         }
-        let turn = inner.folding.clone().acquire_owned().await;
+        if let Some(page) = inner.board.window_page(after, limit) {
+            return Ok(page);
+        }
+        let turn = inner.board.windows.turn().await;
+        // While it waited, somebody may have made what it needs.
+        let made =
+            (inner.board.tail_page(after, limit)).or_else(|| inner.board.window_page(after, limit));
+        if let Some(page) = made {
+            return Ok(page);
+        }
+        let permit = inner.folding.clone().acquire_owned().await;
         blocking(move || {
-            let _turn = turn;
-            inner.board.replay_page(&inner.log, after, limit)
+            // The turn goes with the work: it is over when the window is there, whoever still waits.
+            let (_turn, _permit) = (turn, permit);
+            inner.board.make_window(&inner.log, after, limit)
         })
         .await
     }

@@ -30,7 +30,7 @@ use super::{
 };
 
 /// Most events that are read in one step.
-const PAGE_EVENTS_MAX: usize = 128;
+const PAGE_EVENTS_MAX: usize = 256;
 /// Gatherings whose visibility a dashboard reader remembers.
 const REMEMBERED_MAX: usize = 4_096;
 
