@@ -16,6 +16,7 @@ use super::{
     Streams,
     ending::Ending,
     feed_reader::{Access, StreamReader},
+    identity::verified,
     metrics::{Metrics, StreamMetrics},
     protocol::{BadMessage, ClientMessage, ServerMessage, encode},
     snapshot,
@@ -154,8 +155,8 @@ impl Session {
                 self.forget_snapshot();
             }
             self.send(&batch.messages).await?;
-            if batch.shut_out {
-                return Err(Ending::NoLongerAllowed);
+            if let Some(ending) = batch.shut_out_with() {
+                return Err(ending);
             }
             if batch.at_head {
                 self.wait(reader).await?;
@@ -295,16 +296,14 @@ impl Session {
     /// Takes a new token of the same caller, in place.
     fn renew(&mut self, token: &str, reader: &mut StreamReader) -> Result<(), BadMessage> {
         let inner = &self.streams.0;
-        let renewed = inner
-            .authenticator
-            .verify(token, Timestamp::now())
-            .map_err(|error| {
-                let code = match error {
-                    AuthError::Missing | AuthError::Invalid(_) => "token_invalid",
-                    AuthError::Expired => "token_expired",
-                };
-                BadMessage::new(code, error.to_string())
-            })?;
+        let renewed = verified(&self.streams, token, Timestamp::now()).map_err(|error| {
+            let code = match error {
+                AuthError::Missing | AuthError::Invalid(_) => "token_invalid",
+                AuthError::Expired => "token_expired",
+                AuthError::Revoked => "token_revoked",
+            };
+            BadMessage::new(code, error.to_string())
+        })?;
         if renewed.id != self.caller.principal().id {
             return Err(BadMessage::new(
                 "other_subject",

@@ -70,8 +70,7 @@ fn caller(streams: &Streams, request: &Request) -> Result<Principal, Problem> {
     identify(
         request.headers(),
         &query(request.uri())?,
-        &streams.0.authenticator,
-        &streams.0.allowed_origins,
+        streams,
         Timestamp::now(),
     )
 }
