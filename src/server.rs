@@ -28,7 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Tickets},
     commands::CommandHandler,
     config::{Config, IMPORT_TIMEOUT, Limits},
     events::log::{AppendError, Log, OpenError, OpenReport},
@@ -189,7 +189,13 @@ impl Server {
             config.jwt_audience.clone(),
             config.jwt_issuer.clone(),
         );
-        let app = App::new(CommandHandler::new(log), views, auth, settings(&config));
+        let app = App::new(
+            CommandHandler::new(log),
+            views,
+            auth,
+            Tickets::new(config.limits.ticket_life),
+            settings(&config),
+        );
         Ok(Self { app, config })
     }
 
@@ -208,6 +214,7 @@ impl Server {
             Streams::new(
                 app.views.clone(),
                 app.auth.clone(),
+                app.tickets.clone(),
                 config.allowed_origins.clone(),
                 ws::Limits {
                     connections_max: config.limits.streams,

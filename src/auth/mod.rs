@@ -1,9 +1,10 @@
 //! Who is calling, and what they may do: JWT → [`Principal`] (`token`), and the permission table,
-//! once (`permissions`).
+//! once (`permissions`). `tickets` stand in for a token once, where none can be sent.
 //!
 //! Used by both doors. Knows no routes and no axum.
 
 mod permissions;
+mod tickets;
 mod token;
 
 use std::sync::Arc;
@@ -11,9 +12,14 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use permissions::{Action, Standing};
+pub use tickets::{TICKET_LIFE, Tickets, TicketsError};
 pub use token::{Authenticator, Claims, LEEWAY_SECONDS, TOKEN_BYTES_MAX, mint};
 
-use crate::events::{event::DoorRole, ids::GatheringId, time::Timestamp};
+use crate::events::{
+    event::DoorRole,
+    ids::{DoorTokenId, GatheringId},
+    time::Timestamp,
+};
 
 /// The cookie that `POST /api/session/` sets; it holds the token.
 pub const SESSION_COOKIE: &str = "doorbook_session";
@@ -38,12 +44,24 @@ pub struct Principal {
     pub jti: Option<Arc<str>>,
 }
 
+impl Principal {
+    /// Which door token this is, if it is one that may have been minted here: the gathering's row knows
+    /// whether it has been revoked.
+    #[must_use]
+    pub fn door_token(&self) -> Option<(GatheringId, DoorTokenId)> {
+        let (gathering, _) = self.door?;
+        Some((gathering, self.jti.as_deref()?.parse().ok()?))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AuthError {
     #[error("no token: send Authorization: Bearer <JWT>")]
     Missing,
     #[error("the token has expired: get a new one")]
     Expired,
+    #[error("the token has been revoked: ask the event's creator for a new one")]
+    Revoked,
     #[error("the token is not valid: {0}")]
     Invalid(String),
 }
@@ -55,6 +73,7 @@ impl AuthError {
         match self {
             Self::Missing => "token_missing",
             Self::Expired => "token_expired",
+            Self::Revoked => "token_revoked",
             Self::Invalid(_) => "token_invalid",
         }
     }

@@ -52,6 +52,16 @@ pub(super) fn write(command: &Command, named: Option<&CommandId>, out: &mut Vec<
             text(out, cancel.code.as_str());
             option(out, cancel.reason.as_deref(), text);
         }
+        Command::MintDoorToken(mint) => {
+            out.push(8);
+            text(out, &mint.name);
+            out.push(mint.door_role.number());
+            number(out, mint.expires_at.0);
+        }
+        Command::RevokeDoorToken(revoke) => {
+            out.push(9);
+            out.extend(revoke.jti.to_bytes());
+        }
     }
 }
 

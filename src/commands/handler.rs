@@ -414,6 +414,8 @@ fn code_of(command: &Command) -> Option<Code> {
         Command::Register(it) => it.code.clone(),
         Command::CreateGathering(_)
         | Command::ChangeGathering(_)
-        | Command::ChangeServiceTeam(_) => None,
+        | Command::ChangeServiceTeam(_)
+        | Command::MintDoorToken(_)
+        | Command::RevokeDoorToken(_) => None,
     }
 }

@@ -20,10 +20,12 @@ pub mod handler;
 mod handler_tests;
 pub mod import;
 mod loading;
+pub mod mint_door_token;
 pub mod model;
 mod owner;
 pub mod refusal;
 pub mod register;
+pub mod revoke_door_token;
 mod saved;
 pub mod scan;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub enum Command {
     CreateGathering(create_gathering::CreateGathering),
     ChangeGathering(change_gathering::ChangeGathering),
     ChangeServiceTeam(change_service_team::ChangeServiceTeam),
+    MintDoorToken(mint_door_token::MintDoorToken),
+    RevokeDoorToken(revoke_door_token::RevokeDoorToken),
     Register(register::Register),
     CheckIn(check_in::CheckIn),
     CheckOut(check_out::CheckOut),

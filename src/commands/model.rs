@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::saved;
 use crate::events::{
+    door_tokens::DoorTokens,
     event::{Direction, DoorRole, Event, GatheringDetails, Scan, Subject},
     ids::{Code, CommandId, Offset, ParticipantId},
     recorded::Recorded,
@@ -25,7 +26,7 @@ use crate::events::{
 /// Names the model's snapshots. A change of any serialised type below needs the next version.
 pub const FOLD: FoldName = FoldName {
     name: "write_model",
-    version: 1,
+    version: 2,
 };
 
 /// See the module's text. Fields are read through methods, changed only by [`Self::evolve`].
@@ -34,6 +35,7 @@ pub struct Model {
     #[serde(with = "saved")]
     details: Option<GatheringDetails>,
     team: BTreeMap<Arc<str>, DoorRole>,
+    door_tokens: DoorTokens,
     participants: Vec<Participant>,
     counts: Counts,
     device_seqs: HashMap<Arc<str>, u64>,
@@ -151,6 +153,11 @@ impl Model {
     }
 
     #[must_use]
+    pub const fn door_tokens(&self) -> &DoorTokens {
+        &self.door_tokens
+    }
+
+    #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
     }
@@ -209,6 +216,11 @@ impl Model {
                 Some(role) => drop(self.team.insert(user_id.clone(), *role)),
                 None => drop(self.team.remove(user_id)),
             },
+            Event::DoorTokenMinted(token) => {
+                let (by, at) = (&recorded.actor.id, recorded.recorded_at);
+                self.door_tokens.mint(token, by, at);
+            }
+            Event::DoorTokenRevoked { jti } => self.door_tokens.revoke(*jti),
             Event::ParticipantRegistered(registration) => self.register(&registration.subject),
             Event::ParticipantCheckedIn(scan) => self.count_scan(recorded, scan, Direction::In),
             Event::ParticipantCheckedOut(scan) => self.count_scan(recorded, scan, Direction::Out),
@@ -389,6 +401,7 @@ mod tests {
             4 => given.erased(name),
             5 => given.change_details(|it| it.capacity = u32::try_from(what).ok()),
             6 => given.registered(name),
+            7 => given.minted(what),
             _ => given.scan_refused(
                 name,
                 ScanDetails {
@@ -415,7 +428,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_snapshot_and_the_rest_of_the_events_give_the_same_model_as_all_events(
-            steps in prop::collection::vec((0_u8..8, 0_usize..4, 0_u64..40), 1..60),
+            steps in prop::collection::vec((0_u8..9, 0_usize..4, 0_u64..40), 1..60),
             cut in 0_usize..60,
         ) {
             let mut history = given().gathering().registered("A").registered("B");
@@ -432,7 +445,7 @@ mod tests {
 
         #[test]
         fn counts_are_what_the_participants_say(
-            steps in prop::collection::vec((0_u8..8, 0_usize..4, 0_u64..40), 0..80),
+            steps in prop::collection::vec((0_u8..9, 0_usize..4, 0_u64..40), 0..80),
         ) {
             let mut history = given().gathering();
             for (kind, who, what) in steps {

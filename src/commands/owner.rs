@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Command, CommandError, Context, cancel, change_gathering, change_service_team, check_in,
-    check_out, codes, create_gathering, exactly_once,
+    check_out, codes, create_gathering, exactly_once, mint_door_token,
     model::{CommandKey, Model},
     refusal::Refusal,
     register::{self, NewParticipant, Register},
+    revoke_door_token,
     scan::{self, ScanDetails, ScanFacts},
     undo::{self, UndoFacts},
 };
@@ -243,6 +244,10 @@ impl Owner {
         let decided = match attempt.command {
             Command::ChangeGathering(command) => change_gathering::decide(model, command),
             Command::ChangeServiceTeam(command) => change_service_team::decide(model, command),
+            Command::MintDoorToken(command) => {
+                mint_door_token::decide(model, command, self.mint_facts(attempt, command)?)
+            }
+            Command::RevokeDoorToken(command) => revoke_door_token::decide(model, command),
             Command::CheckIn(command) => check_in::decide(
                 model,
                 command,
@@ -459,6 +464,8 @@ pub(super) fn scan_of(command: &Command) -> Option<(&Code, &ScanDetails)> {
         Command::CreateGathering(_)
         | Command::ChangeGathering(_)
         | Command::ChangeServiceTeam(_)
+        | Command::MintDoorToken(_)
+        | Command::RevokeDoorToken(_)
         | Command::Register(_)
         | Command::Undo(_)
         | Command::Cancel(_) => None,

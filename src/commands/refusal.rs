@@ -35,6 +35,11 @@ pub enum Refusal {
     /// A rule between fields, e.g. `end_date` before `start_date`.
     #[error("{field}: {rule}")]
     Invalid { field: &'static str, rule: String },
+    #[error("no door token of this gathering has this id")]
+    UnknownDoorToken,
+    /// Those that expire make room.
+    #[error("the gathering has {max} door tokens that have not expired, revoked ones among them")]
+    TooManyDoorTokens { max: usize },
     #[error("nothing to change: the gathering is already so")]
     NothingToChange,
 }

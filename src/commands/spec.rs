@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use super::{model::Model, scan::ScanDetails};
 use crate::events::{
     event::{
-        ActorRole, CapacityMode, Direction, Event, GatheringDetails, Reentry, RefusalCode,
-        Registration, RegistrationPolicy, Scan, Sealed, Subject,
+        ActorRole, CapacityMode, Direction, DoorRole, DoorToken, Event, GatheringDetails, Reentry,
+        RefusalCode, Registration, RegistrationPolicy, Scan, Sealed, Subject,
     },
-    ids::{Code, CorrelationId, EventId, GatheringId, Offset, ParticipantId},
+    ids::{Code, CorrelationId, DoorTokenId, EventId, GatheringId, Offset, ParticipantId},
     recorded::{Actor, Recorded},
     time::Timestamp,
 };
@@ -156,6 +156,17 @@ impl Given {
             undoes,
             reason: None,
         })
+    }
+
+    pub(super) fn minted(self, number: u64) -> Self {
+        let mut jti = [0; 16];
+        jti[8..].copy_from_slice(&number.to_be_bytes());
+        self.event(Event::DoorTokenMinted(DoorToken {
+            jti: DoorTokenId::from_bytes(jti),
+            name: sealed("north"),
+            door_role: DoorRole::Steward,
+            expires_at: at(1_000),
+        }))
     }
 
     pub(super) fn cancelled(self, name: &str) -> Self {

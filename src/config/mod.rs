@@ -19,6 +19,7 @@ use std::{
 use clap::Args;
 use thiserror::Error;
 
+use crate::auth::TICKET_LIFE;
 pub use secret::{Secret, SecretSource, secret_in};
 use sources::Settings;
 
@@ -63,6 +64,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// For an answer; imports have [`IMPORT_TIMEOUT`].
     pub handler_timeout: Duration,
+    /// From a stream ticket to its connect. No setting: callers rely on it.
+    pub ticket_life: Duration,
 }
 
 /// An import of the largest size may take this long.
@@ -81,6 +84,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(30),
+            ticket_life: TICKET_LIFE,
         }
     }
 }

@@ -7,10 +7,12 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{
     codec::{DecodeError, Record, encode},
     event::{
-        ActorRole, CapacityMode, Direction, DoorRole, Event, GatheringDetails, Reentry,
+        ActorRole, CapacityMode, Direction, DoorRole, DoorToken, Event, GatheringDetails, Reentry,
         RefusalCode, Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject, Warning,
     },
-    ids::{Code, CommandId, CorrelationId, EventId, GatheringId, Offset, ParticipantId},
+    ids::{
+        Code, CommandId, CorrelationId, DoorTokenId, EventId, GatheringId, Offset, ParticipantId,
+    },
     recorded::{Actor, CommandRef, Recorded},
     stored,
     time::Timestamp,
@@ -131,6 +133,18 @@ fn registration() -> impl Strategy<Value = Registration> {
         })
 }
 
+fn door_token() -> impl Strategy<Value = DoorToken> {
+    let door_role = proptest::sample::select(DoorRole::ALL);
+    (any::<[u8; 16]>(), sealed(), door_role, moment()).prop_map(
+        |(jti, name, door_role, expires_at)| DoorToken {
+            jti: DoorTokenId::from_bytes(jti),
+            name,
+            door_role,
+            expires_at,
+        },
+    )
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let door_role = option::of(proptest::sample::select(DoorRole::ALL));
     let direction = proptest::sample::select(Direction::ALL);
@@ -160,6 +174,10 @@ fn event() -> impl Strategy<Value = Event> {
         (subject(), option::of(sealed()))
             .prop_map(|(subject, reason)| Event::RegistrationCancelled { subject, reason }),
         subject().prop_map(|subject| Event::ParticipantErased { subject }),
+        door_token().prop_map(Event::DoorTokenMinted),
+        any::<[u8; 16]>().prop_map(|jti| Event::DoorTokenRevoked {
+            jti: DoorTokenId::from_bytes(jti)
+        }),
     ]
 }
 
@@ -308,7 +326,7 @@ fn golden_records_decode_to_what_they_always_were() {
 mod golden {
     use super::*;
 
-    pub(super) const NAMES: [&str; 10] = [
+    pub(super) const NAMES: [&str; 12] = [
         "gathering_created",
         "gathering_changed",
         "service_team_changed",
@@ -319,6 +337,8 @@ mod golden {
         "scan_undone",
         "registration_cancelled",
         "participant_erased",
+        "door_token_minted",
+        "door_token_revoked",
     ];
 
     pub(super) fn facts() -> Vec<Recorded> {
@@ -424,6 +444,15 @@ mod golden {
                 reason: Some(Sealed(vec![0xE5; 60].into())),
             },
             Event::ParticipantErased { subject: subject() },
+            Event::DoorTokenMinted(DoorToken {
+                jti: DoorTokenId::from_bytes([6; 16]),
+                name: Sealed(vec![0xF6; 51].into()),
+                door_role: DoorRole::Supervisor,
+                expires_at: Timestamp(1_777_680_000_000_000),
+            }),
+            Event::DoorTokenRevoked {
+                jti: DoorTokenId::from_bytes([6; 16]),
+            },
         ]
     }
 }

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{Code, Offset, ParticipantId},
+    ids::{Code, DoorTokenId, Offset, ParticipantId},
     time::Timestamp,
 };
 
@@ -51,6 +51,10 @@ pub enum Event {
     },
     /// The person's key is gone: what was sealed with it is unreadable from now on.
     ParticipantErased { subject: Subject },
+    /// A door got a token of its own.
+    DoorTokenMinted(DoorToken),
+    /// The token is good for nothing from now on.
+    DoorTokenRevoked { jti: DoorTokenId },
 }
 
 /// Who an event is about.
@@ -86,6 +90,16 @@ pub struct Registration {
     pub external_id: Option<Arc<str>>,
     /// A [`Person`], sealed with the participant's key.
     pub person: Sealed,
+}
+
+/// What a door token says; the token itself is in no log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorToken {
+    pub jti: DoorTokenId,
+    /// What the staff call it, which may be a person's name: sealed with the gathering's key.
+    pub name: Sealed,
+    pub door_role: DoorRole,
+    pub expires_at: Timestamp,
 }
 
 /// One reading of a ticket at a door.
@@ -236,7 +250,7 @@ word!(
 
 impl Event {
     /// All words that [`Self::type_name`] gives.
-    pub const TYPE_NAMES: [&str; 10] = [
+    pub const TYPE_NAMES: [&str; 12] = [
         "gathering_created",
         "gathering_changed",
         "service_team_changed",
@@ -247,6 +261,8 @@ impl Event {
         "scan_undone",
         "registration_cancelled",
         "participant_erased",
+        "door_token_minted",
+        "door_token_revoked",
     ];
 
     /// The word in history entries.
@@ -263,6 +279,8 @@ impl Event {
             Self::ScanUndone { .. } => "scan_undone",
             Self::RegistrationCancelled { .. } => "registration_cancelled",
             Self::ParticipantErased { .. } => "participant_erased",
+            Self::DoorTokenMinted(_) => "door_token_minted",
+            Self::DoorTokenRevoked { .. } => "door_token_revoked",
         }
     }
 
@@ -272,7 +290,9 @@ impl Event {
         match self {
             Self::GatheringCreated(_)
             | Self::GatheringChanged(_)
-            | Self::ServiceTeamChanged { .. } => None,
+            | Self::ServiceTeamChanged { .. }
+            | Self::DoorTokenMinted(_)
+            | Self::DoorTokenRevoked { .. } => None,
             Self::ParticipantRegistered(registration) => Some(&registration.subject),
             Self::ParticipantCheckedIn(scan) | Self::ParticipantCheckedOut(scan) => {
                 Some(&scan.subject)
@@ -297,7 +317,9 @@ impl Event {
             | Self::ParticipantRegistered(_)
             | Self::ScanUndone { .. }
             | Self::RegistrationCancelled { .. }
-            | Self::ParticipantErased { .. } => None,
+            | Self::ParticipantErased { .. }
+            | Self::DoorTokenMinted(_)
+            | Self::DoorTokenRevoked { .. } => None,
         }
     }
 }

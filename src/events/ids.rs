@@ -87,6 +87,10 @@ uuid_id!(
     ParticipantId
 );
 uuid_id!(
+    /// One door token: its `jti`. Sorts by the time it was minted.
+    DoorTokenId
+);
+uuid_id!(
     /// One fact, unique in every log there ever was; the offset is unique in one log only.
     EventId
 );

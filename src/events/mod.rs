@@ -5,11 +5,12 @@
 //!
 //! Read in this order: [`event`] (the facts), [`recorded`] (a fact with its place in the log),
 //! [`log`] (append and read), then how both reach the disk: [`codec`], `stored`, [`keys`],
-//! [`snapshot`].
+//! [`snapshot`]. [`door_tokens`] is the one fold that is here, since commands and views both keep it.
 
 pub mod codec;
 #[cfg(test)]
 mod codec_tests;
+pub mod door_tokens;
 pub mod event;
 pub mod ids;
 pub mod keys;
@@ -17,4 +18,5 @@ pub mod log;
 pub mod recorded;
 pub mod snapshot;
 pub(crate) mod stored;
+mod stored_door_tokens;
 pub mod time;

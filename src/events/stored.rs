@@ -4,7 +4,7 @@
 //! upcaster), a golden file, and a row in [`CURRENT`]; [`decode`] lifts what it reads to the newest
 //! shape, so that nothing above knows older ones. Words are numbers and nothing here is a serde
 //! enum: bincode numbers variants by their place in the source. Structs borrow from the frame, so
-//! neither way copies text twice.
+//! neither way copies text twice. Those about door tokens are in `stored_door_tokens`.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -17,11 +17,12 @@ use super::{
         Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject, Warning,
     },
     ids::{Code, ParticipantId},
+    stored_door_tokens::{DoorTokenMintedV1, DoorTokenRevokedV1},
     time::Timestamp,
 };
 
 /// Every type there is, by number, with its newest schema. Numbers are never reused.
-pub(super) const CURRENT: [(u16, u16); 10] = [
+pub(super) const CURRENT: [(u16, u16); 12] = [
     (GATHERING_CREATED, 1),
     (GATHERING_CHANGED, 1),
     (SERVICE_TEAM_CHANGED, 1),
@@ -32,6 +33,8 @@ pub(super) const CURRENT: [(u16, u16); 10] = [
     (SCAN_UNDONE, 1),
     (REGISTRATION_CANCELLED, 1),
     (PARTICIPANT_ERASED, 1),
+    (DOOR_TOKEN_MINTED, 1),
+    (DOOR_TOKEN_REVOKED, 1),
 ];
 
 const GATHERING_CREATED: u16 = 1;
@@ -44,6 +47,8 @@ const SCAN_REFUSED: u16 = 7;
 const SCAN_UNDONE: u16 = 8;
 const REGISTRATION_CANCELLED: u16 = 9;
 pub(super) const PARTICIPANT_ERASED: u16 = 10;
+const DOOR_TOKEN_MINTED: u16 = 11;
+const DOOR_TOKEN_REVOKED: u16 = 12;
 
 /// Appends the payload in its newest schema to `out`; gives its type and schema.
 pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), DecodeError> {
@@ -116,6 +121,14 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
             codec::encode_payload(&SubjectV1::from(subject), out)?;
             PARTICIPANT_ERASED
         }
+        Event::DoorTokenMinted(token) => {
+            codec::encode_payload(&DoorTokenMintedV1::from(token), out)?;
+            DOOR_TOKEN_MINTED
+        }
+        Event::DoorTokenRevoked { jti } => {
+            codec::encode_payload(&DoorTokenRevokedV1::from(*jti), out)?;
+            DOOR_TOKEN_REVOKED
+        }
     };
     Ok((type_id, 1))
 }
@@ -168,6 +181,10 @@ pub(super) fn decode(type_id: u16, schema: u16, payload: &[u8]) -> Result<Event,
         (PARTICIPANT_ERASED, 1) => Event::ParticipantErased {
             subject: codec::decode_payload::<SubjectV1<'_>>(payload)?.try_into()?,
         },
+        (DOOR_TOKEN_MINTED, 1) => Event::DoorTokenMinted(
+            codec::decode_payload::<DoorTokenMintedV1<'_>>(payload)?.try_into()?,
+        ),
+        (DOOR_TOKEN_REVOKED, 1) => codec::decode_payload::<DoorTokenRevokedV1>(payload)?.into(),
         _ => return Err(DecodeError::UnknownType { type_id, schema }),
     };
     Ok(event)
@@ -271,7 +288,7 @@ struct RegistrationCancelledV1<'a> {
 /// Sealed bytes, written in one piece (serde would write a slice byte by byte).
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Blob<'a>(&'a [u8]);
+pub(super) struct Blob<'a>(&'a [u8]);
 
 impl Serialize for Blob<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -451,7 +468,7 @@ impl TryFrom<WarningV1> for Warning {
     }
 }
 
-fn word<T>(
+pub(super) fn word<T>(
     number: u8,
     what: &'static str,
     from_number: fn(u8) -> Option<T>,

@@ -38,6 +38,12 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
+    /// The second it lies in, from its start.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.0.div_euclid(1_000_000) * 1_000_000)
+    }
+
     /// Whole minutes since 1970, rounded down: the bucket of an arrival.
     #[must_use]
     pub const fn minute(self) -> i64 {

@@ -28,6 +28,11 @@ pub(super) fn ok(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::OK, body, None)
 }
 
+/// Something that is in no log.
+pub(super) fn created(body: &impl Serialize) -> Result<Response, Problem> {
+    json(StatusCode::CREATED, body, None)
+}
+
 /// An answer to a command.
 pub(super) fn done(
     status: StatusCode,

@@ -129,7 +129,7 @@ fn identify(
         let token = value.to_str().ok().and_then(bearer).ok_or_else(|| {
             AuthError::Invalid("the header must be Authorization: Bearer <JWT>".to_owned())
         })?;
-        return Ok(app.auth.verify(token, now)?);
+        return verified(app, token, now);
     }
     let token = cookie(headers, SESSION_COOKIE).ok_or(AuthError::Missing)?;
     // A browser sends the cookie along with any page's request; the page must be one of ours.
@@ -140,7 +140,19 @@ fn identify(
             "with the session cookie, changes are taken only from this server's own pages or allowed origins",
         ));
     }
-    Ok(app.auth.verify(token, now)?)
+    verified(app, token, now)
+}
+
+/// # Errors
+/// 401 for a bad token, and for a door token that has been revoked.
+pub(super) fn verified(app: &App, token: &str, now: Timestamp) -> Result<Principal, Problem> {
+    let principal = app.auth.verify(token, now)?;
+    match principal.door_token() {
+        Some((gathering, jti)) if app.views.door_token_revoked(gathering, jti) => {
+            Err(AuthError::Revoked.into())
+        }
+        _ => Ok(principal),
+    }
 }
 
 /// # Errors

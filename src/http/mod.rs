@@ -8,6 +8,7 @@ mod admin;
 mod answer;
 mod caller;
 mod door;
+mod door_tokens;
 mod extract;
 mod fields;
 mod gatherings;
@@ -40,7 +41,7 @@ pub use door::without_trailing_slash;
 pub use metrics::Metrics;
 
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Tickets},
     commands::{Accepted, Command, CommandError, CommandHandler, Context},
     events::{ids::GatheringId, log::Log},
     projections::Views,
@@ -58,6 +59,7 @@ pub struct Inner {
     pub handler: CommandHandler,
     pub views: Views,
     pub auth: Authenticator,
+    pub tickets: Tickets,
     pub settings: Settings,
     pub metrics: Metrics,
     /// Places for imports.
@@ -93,6 +95,7 @@ impl App {
         handler: CommandHandler,
         views: Views,
         auth: Authenticator,
+        tickets: Tickets,
         settings: Settings,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -100,6 +103,7 @@ impl App {
             handler,
             views,
             auth,
+            tickets,
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),
@@ -147,6 +151,7 @@ impl App {
             CommandHandler::new(log.clone()),
             Views::open(log).unwrap(),
             Authenticator::hs256(b"a secret of at least thirty-two bytes"),
+            Tickets::default(),
             Settings {
                 allowed_origins: Vec::new(),
                 public_metrics: false,

@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App, admin,
     caller::Caller,
-    door, gatherings, health, history, import, metrics, participants,
+    door, door_tokens, gatherings, health, history, import, metrics, participants,
     problem::{self, Problem},
     registration, scans, service_team, session,
 };
@@ -81,6 +81,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(gatherings::create, gatherings::list))
         .routes(routes!(gatherings::show, gatherings::change))
         .routes(routes!(service_team::put, service_team::delete))
+        .routes(routes!(door_tokens::mint, door_tokens::list))
+        .routes(routes!(door_tokens::revoke))
         .routes(routes!(registration::register))
         .routes(routes!(import::import))
         .routes(routes!(scans::check_in))
@@ -96,6 +98,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(admin::list))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::ticket))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::show))
@@ -221,7 +224,7 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
             headers.insert("X-Request-Id".to_owned(), request_id.clone().into());
         }
     }
-    if path.starts_with("/api/") && path != SESSION {
+    if path.starts_with("/api/") && !path.starts_with(SESSION) {
         let parameters = operation.parameters.get_or_insert_default();
         parameters.push(openapi::RefOr::T(common_parameter(method)));
     }
@@ -252,6 +255,9 @@ fn problems_of(
             "There is no such thing, or the caller may not see it",
         ));
     }
+    if path.ends_with("/ticket") {
+        problems.push(("429", "Too many tickets wait for their connect"));
+    }
     if operation.request_body.is_some() {
         problems.extend([
             ("400", "The body is not what its type says"),
@@ -260,7 +266,8 @@ fn problems_of(
             ("415", "Another type of body is expected"),
         ]);
     }
-    if !matches!(method, HttpMethod::Get) && path.starts_with("/api/") && path != SESSION {
+    if !matches!(method, HttpMethod::Get) && path.starts_with("/api/") && !path.starts_with(SESSION)
+    {
         problems.push((
             "409",
             "Refused by a rule or by what came before; the code says which",

@@ -246,6 +246,14 @@ impl From<Refusal> for Problem {
             )
             .with("field", "reason"),
             Refusal::Invalid { field, rule } => Self::field(field, rule),
+            Refusal::UnknownDoorToken => Self::new(
+                StatusCode::NOT_FOUND,
+                "unknown_door_token",
+                "no door token of this event has this jti, or it expired long ago",
+            ),
+            Refusal::TooManyDoorTokens { max } => {
+                conflict("too_many_door_tokens", &refusal).with("max", *max)
+            }
             Refusal::NothingToChange => conflict("nothing_to_change", &refusal),
         }
     }

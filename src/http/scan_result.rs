@@ -73,7 +73,9 @@ pub(super) async fn of(app: &App, accepted: &Accepted, seat: &Seat) -> Result<Sc
         | Event::ParticipantRegistered(_)
         | Event::ScanUndone { .. }
         | Event::RegistrationCancelled { .. }
-        | Event::ParticipantErased { .. } => return Err(Problem::internal()),
+        | Event::ParticipantErased { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => return Err(Problem::internal()),
     };
     let detail = match code {
         None => None,

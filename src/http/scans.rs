@@ -351,7 +351,9 @@ async fn changed(
         | Event::ParticipantCheckedOut(_)
         | Event::ScanRefused { .. }
         | Event::RegistrationCancelled { .. }
-        | Event::ParticipantErased { .. } => None,
+        | Event::ParticipantErased { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => None,
     };
     let change = Change {
         outcome,

@@ -1,4 +1,7 @@
-//! The session cookie: a token that a browser page cannot read and need not keep.
+//! The session cookie: a token that a browser page cannot read and need not keep. And one-time tickets,
+//! for streams that can send neither cookie nor header.
+
+use std::time::{Duration, Instant};
 
 use axum::{
     extract::State,
@@ -10,14 +13,17 @@ use utoipa::ToSchema;
 
 use super::{
     App, answer,
-    caller::{bearer, from_own_page},
+    caller::{Caller, bearer, from_own_page, verified},
     extract::OptionalJson,
     problem::Problem,
 };
 use crate::{
-    auth::{AuthError, SESSION_COOKIE},
+    auth::{AuthError, SESSION_COOKIE, TicketsError},
     events::time::Timestamp,
 };
+
+/// When a caller with too many tickets should come back, s.
+const TICKETS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +43,14 @@ pub(super) struct Session {
     #[schema(value_type = Option<String>, format = Uuid)]
     event_id: Option<crate::events::ids::GatheringId>,
     door_role: Option<crate::events::event::DoorRole>,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Goes into `?ticket=` of a stream.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ticket {
+    ticket: String,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
@@ -69,7 +83,7 @@ pub(super) async fn sign_in(
         .or_else(|| authorization.and_then(bearer))
         .ok_or(AuthError::Missing)?;
     let now = Timestamp::now();
-    let principal = app.auth.verify(token, now)?;
+    let principal = verified(&app, token, now)?;
     let seconds = (principal.expires_at.0 - now.0).max(0) / 1_000_000;
     let cookie = cookie(token, seconds, &headers)?;
     let held = [
@@ -107,6 +121,35 @@ pub(super) async fn sign_out(
     }
     let cookie = cookie("", 0, &headers)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// A ticket for one stream: `?ticket=` instead of a token
+///
+/// Good once, for 30 s, for whoever asks here, and only as long as their token. It is used up by the first
+/// connect that shows it, whatever becomes of that. Kept in memory alone: a restart forgets it.
+#[utoipa::path(post, path = "/api/session/ticket", tag = "session", responses(
+    (status = 201, description = "A ticket", body = Ticket),
+))]
+pub(super) async fn ticket(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
+    let issued = app.tickets.issue(caller.principal, Instant::now());
+    let ticket = issued.map_err(|error| match error {
+        TicketsError::TooManyOfYours | TicketsError::TooMany => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_tickets",
+            format!("{error}: use them, or wait until they expire"),
+        )
+        .retry_after(TICKETS_RETRY_AFTER),
+        TicketsError::NoRandom => {
+            tracing::error!(%error, "no ticket could be made");
+            Problem::internal()
+        }
+    })?;
+    let life = i64::try_from(app.tickets.life().as_secs()).unwrap_or(i64::MAX);
+    let body = Ticket {
+        ticket,
+        expires_at: caller.now.plus_seconds(life),
+    };
+    answer::created(&body)
 }
 
 fn cookie(token: &str, seconds: i64, headers: &HeaderMap) -> Result<HeaderValue, Problem> {

@@ -17,8 +17,9 @@ use super::{
     participants::{Occupancy, Presence},
 };
 use crate::events::{
+    door_tokens::DoorTokens,
     event::{Direction, DoorRole, Event, GatheringDetails, Scan},
-    ids::{GatheringId, Offset, ParticipantId},
+    ids::{DoorTokenId, GatheringId, Offset, ParticipantId},
     recorded::Recorded,
     snapshot::FoldName,
 };
@@ -26,7 +27,7 @@ use crate::events::{
 /// Raise the version whenever [`State`] or what `apply` makes of an event changes.
 pub(crate) const FOLD: FoldName = FoldName {
     name: "dashboard",
-    version: 1,
+    version: 2,
 };
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +36,22 @@ pub struct Row {
     #[serde(with = "details::required")]
     pub details: GatheringDetails,
     pub team: BTreeMap<Arc<str>, DoorRole>,
+    /// Apart, so that an event that is not about them need not copy them.
+    pub door_tokens: Arc<DoorTokens>,
     pub occupancy: Occupancy,
     /// Arrivals by (minute since 1970, gate).
     pub arrivals: BTreeMap<(i64, Option<Arc<str>>), u32>,
     /// The gathering's last event.
     pub offset: Offset,
+}
+
+impl Row {
+    /// Whether the door token with this `jti` was minted here and taken back since. Of one that somebody
+    /// else minted with the same secret nothing is known: it is as good as its signature.
+    #[must_use]
+    pub fn has_revoked(&self, jti: DoorTokenId) -> bool {
+        (self.door_tokens.get(jti)).is_some_and(|token| token.revoked)
+    }
 }
 
 /// One entry of the dashboard stream (`event_update`), for every event of every gathering.
@@ -186,6 +198,7 @@ impl Tally {
                 id,
                 details: details.clone(),
                 team: BTreeMap::new(),
+                door_tokens: Arc::default(),
                 occupancy: Occupancy::default(),
                 arrivals: BTreeMap::new(),
                 offset: 0,
@@ -212,6 +225,11 @@ impl Tally {
                     row.team.remove(user_id);
                 }
             },
+            Event::DoorTokenMinted(token) => {
+                let (by, at) = (&recorded.actor.id, recorded.recorded_at);
+                Arc::make_mut(&mut row.door_tokens).mint(token, by, at);
+            }
+            Event::DoorTokenRevoked { jti } => Arc::make_mut(&mut row.door_tokens).revoke(*jti),
             Event::ParticipantRegistered(_) => {
                 row.occupancy.registered = row.occupancy.registered.saturating_add(1);
             }

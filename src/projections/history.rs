@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::person::unseal;
 use crate::events::{
     event::{ActorRole, DoorRole, Event, RefusalCode, Scan, ScanMode, Sealed, Warning},
-    ids::{Code, CommandId, GatheringId, Offset, ParticipantId},
+    ids::{Code, CommandId, DoorTokenId, GatheringId, Offset, ParticipantId},
     keys::{Keys, SubjectId},
     recorded::Recorded,
     snapshot::FoldName,
@@ -62,6 +62,8 @@ pub struct HistoryEntry {
     pub undoes: Option<Offset>,
     /// Of `service_team_changed`: whom it is about and their role from then on.
     pub team_member: Option<TeamMember>,
+    /// Of `door_token_minted` and `door_token_revoked`.
+    pub door_token: Option<HistoryDoorToken>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,6 +79,20 @@ pub struct TeamMember {
     #[schema(value_type = String)]
     pub user_id: Arc<str>,
     pub door_role: Option<DoorRole>,
+}
+
+/// What was minted, never the token itself; of a revoked one just which it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HistoryDoorToken {
+    #[schema(value_type = String, format = Uuid)]
+    pub jti: DoorTokenId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub door_role: Option<DoorRole>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl HistoryEntry {
@@ -126,6 +142,21 @@ impl HistoryEntry {
                 }),
                 _ => None,
             },
+            door_token: match &recorded.event {
+                Event::DoorTokenMinted(token) => Some(HistoryDoorToken {
+                    jti: token.jti,
+                    name: text(recorded.gathering.to_bytes(), &token.name),
+                    door_role: Some(token.door_role),
+                    expires_at: Some(token.expires_at),
+                }),
+                Event::DoorTokenRevoked { jti } => Some(HistoryDoorToken {
+                    jti: *jti,
+                    name: None,
+                    door_role: None,
+                    expires_at: None,
+                }),
+                _ => None,
+            },
         }
     }
 }
@@ -141,7 +172,9 @@ fn outcome(event: &Event) -> (Option<&'static str>, Option<RefusalCode>) {
         | Event::ParticipantRegistered(_)
         | Event::ScanUndone { .. }
         | Event::RegistrationCancelled { .. }
-        | Event::ParticipantErased { .. } => (None, None),
+        | Event::ParticipantErased { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => (None, None),
     }
 }
 
@@ -166,7 +199,9 @@ const fn reason(event: &Event) -> Option<&Sealed> {
         | Event::GatheringChanged(_)
         | Event::ServiceTeamChanged { .. }
         | Event::ParticipantRegistered(_)
-        | Event::ParticipantErased { .. } => None,
+        | Event::ParticipantErased { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => None,
     }
 }
 

@@ -212,7 +212,9 @@ impl Participants {
                 self.state.occupancy.capacity = details.capacity;
                 self.state.details = Some(details.clone());
             }
-            Event::ServiceTeamChanged { .. } => {}
+            Event::ServiceTeamChanged { .. }
+            | Event::DoorTokenMinted(_)
+            | Event::DoorTokenRevoked { .. } => {}
             Event::ParticipantRegistered(registration) => self.register(recorded, registration),
             Event::ParticipantCheckedIn(scan) => self.visit(recorded, scan, Direction::In),
             Event::ParticipantCheckedOut(scan) => self.visit(recorded, scan, Direction::Out),

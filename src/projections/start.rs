@@ -87,6 +87,7 @@ pub(super) fn shared_snapshot(
             id: gathering.id,
             details: details.ok_or(ViewError::UnknownGathering)?,
             team,
+            door_tokens: Arc::default(),
             occupancy,
             arrivals: BTreeMap::new(),
             offset,

@@ -15,6 +15,7 @@ pub use super::start::GatheringSnapshot;
 use super::{
     audit,
     dashboard::{self, Row, Update},
+    door_tokens,
     feed::FeedEntry,
     history::{self, HistoryEntry},
     list::participants_page,
@@ -25,7 +26,7 @@ use super::{
     verify::{self, Difference},
 };
 use crate::events::{
-    ids::{Code, GatheringId, Offset},
+    ids::{Code, DoorTokenId, GatheringId, Offset},
     log::{Log, PAGE_EVENTS_MAX, ReadError},
     snapshot::FoldName,
     time::Timestamp,
@@ -122,6 +123,28 @@ impl Views {
         self.inner.catch_up_board();
         let live = self.inner.board.live.read();
         live.dashboard.row(gathering).cloned()
+    }
+
+    /// Whether this door token of the gathering has been revoked, up to the log's head.
+    #[must_use]
+    pub fn door_token_revoked(&self, gathering: GatheringId, jti: DoorTokenId) -> bool {
+        self.row(gathering).is_some_and(|row| row.has_revoked(jti))
+    }
+
+    /// The door tokens that the gathering's row keeps, in the order in which they were minted.
+    ///
+    /// # Errors
+    /// When there is no such gathering.
+    pub async fn door_tokens(
+        &self,
+        gathering: GatheringId,
+        after: Option<DoorTokenId>,
+        limit: usize,
+    ) -> Result<Vec<door_tokens::DoorToken>, ViewError> {
+        let row = self.row(gathering).ok_or(ViewError::UnknownGathering)?;
+        let inner = self.inner.clone();
+        // A key that nobody has used yet is read from the disk.
+        blocking(move || Ok(door_tokens::listed(&row, after, limit, inner.log.keys()))).await
     }
 
     /// All rows in the order in which the gatherings were created.

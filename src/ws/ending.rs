@@ -16,6 +16,8 @@ pub(crate) enum Ending {
     /// A view could not be read. Nothing else is affected.
     ReaderFailed,
     Expired,
+    /// A door token that was taken back.
+    Revoked,
     NoLongerAllowed,
     Stalled,
     TooManyMessages,
@@ -23,7 +25,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     /// In the order of declaration: an ending's number is its place here.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Left,
         Self::ServerStops,
         Self::TooBig,
@@ -31,6 +33,7 @@ impl Ending {
         Self::ProtocolError,
         Self::ReaderFailed,
         Self::Expired,
+        Self::Revoked,
         Self::NoLongerAllowed,
         Self::Stalled,
         Self::TooManyMessages,
@@ -49,6 +52,7 @@ impl Ending {
                 "the stream cannot be read: connect again with your cursor",
             ),
             Self::Expired => (4401, "the token has expired"),
+            Self::Revoked => (4401, "the token has been revoked"),
             Self::NoLongerAllowed => (4403, "no longer allowed"),
             Self::Stalled => (4408, "no write progress"),
             Self::TooManyMessages => (4429, "too many messages a second"),
@@ -65,7 +69,7 @@ impl Ending {
             Self::NotUtf8 => "1007",
             Self::ProtocolError => "1002",
             Self::ReaderFailed => "1011",
-            Self::Expired => "4401",
+            Self::Expired | Self::Revoked => "4401",
             Self::NoLongerAllowed => "4403",
             Self::Stalled => "4408",
             Self::TooManyMessages => "4429",

@@ -25,6 +25,7 @@ use crate::{
 };
 
 use super::{
+    ending::Ending,
     protocol::{ServerMessage, checkin_message, dashboard_message, encode},
     subscription::{Outgoing, Text},
 };
@@ -43,10 +44,23 @@ pub(crate) struct Batch {
     pub(crate) at_head: bool,
     /// The caller may see no more.
     pub(crate) shut_out: bool,
+    /// With `shut_out`: since the caller's door token has been taken back.
+    pub(crate) revoked: bool,
     /// A person has been erased: what was encoded before still names them.
     pub(crate) erased: bool,
     /// When the newest event was recorded, if the reader is live.
     pub(crate) newest: Option<Timestamp>,
+}
+
+impl Batch {
+    /// Why the stream ends after these messages, if it does.
+    pub(crate) const fn shut_out_with(&self) -> Option<Ending> {
+        match (self.shut_out, self.revoked) {
+            (false, _) => None,
+            (true, true) => Some(Ending::Revoked),
+            (true, false) => Some(Ending::NoLongerAllowed),
+        }
+    }
 }
 
 pub(crate) struct StreamReader {
@@ -88,6 +102,8 @@ pub(crate) struct Access {
     gathering: GatheringId,
     is_creator: bool,
     team_role: Option<DoorRole>,
+    /// The caller's door token has been taken back, which is for ever.
+    revoked: bool,
     /// The team as of this offset is in `team_role`.
     known: Offset,
 }
@@ -98,6 +114,7 @@ impl Access {
             gathering: row.id,
             is_creator: row.details.creator == principal.id,
             team_role: row.team.get(&principal.id).copied(),
+            revoked: is_revoked(&principal, row),
             known: row.offset,
             principal,
         }
@@ -117,8 +134,10 @@ impl Access {
     }
 
     pub(crate) fn may_read(&self) -> bool {
-        self.principal
-            .may(self.standing(), Action::ReadParticipants)
+        !self.revoked
+            && self
+                .principal
+                .may(self.standing(), Action::ReadParticipants)
     }
 
     fn standing(&self) -> crate::auth::Standing {
@@ -127,12 +146,17 @@ impl Access {
     }
 
     fn follow(&mut self, recorded: &Recorded) {
-        let Event::ServiceTeamChanged { user_id, door_role } = &recorded.event else {
-            return;
-        };
-        if recorded.offset > self.known && *user_id == self.principal.id {
-            self.team_role = *door_role;
-            self.known = recorded.offset;
+        match &recorded.event {
+            Event::ServiceTeamChanged { user_id, door_role }
+                if recorded.offset > self.known && *user_id == self.principal.id =>
+            {
+                self.team_role = *door_role;
+                self.known = recorded.offset;
+            }
+            Event::DoorTokenRevoked { jti } => {
+                self.revoked |= self.principal.door_token() == Some((self.gathering, *jti));
+            }
+            _ => {}
         }
     }
 
@@ -140,9 +164,20 @@ impl Access {
     fn refresh(&mut self, row: &Row) {
         if row.offset > self.known {
             self.team_role = row.team.get(&self.principal.id).copied();
+            self.revoked |= is_revoked(&self.principal, row);
             self.known = row.offset;
         }
     }
+}
+
+fn door_is_shut(views: &Views, principal: &Principal) -> bool {
+    (principal.door_token())
+        .is_some_and(|(gathering, jti)| views.door_token_revoked(gathering, jti))
+}
+
+fn is_revoked(principal: &Principal, row: &Row) -> bool {
+    (principal.door_token())
+        .is_some_and(|(gathering, jti)| gathering == row.id && row.has_revoked(jti))
 }
 
 impl StreamReader {
@@ -206,6 +241,23 @@ impl StreamReader {
 
     /// What lies after the cursor, and the cursor moves over it.
     pub(crate) async fn next(&mut self) -> Result<Batch, ViewError> {
+        let batch = self.read().await?;
+        Ok(match &self.topic {
+            Topic::CheckIn { access, .. } => Batch {
+                revoked: access.revoked,
+                ..batch
+            },
+            // The row is at least as new as what was read, so nothing after the revocation gets out.
+            Topic::Dashboard { principal, .. } if door_is_shut(&self.views, principal) => Batch {
+                shut_out: true,
+                revoked: true,
+                ..Batch::default()
+            },
+            Topic::Dashboard { .. } => batch,
+        })
+    }
+
+    async fn read(&mut self) -> Result<Batch, ViewError> {
         // From here on a change wakes, whether this read sees it already or not.
         self.wake.borrow_and_update();
         match &mut self.topic {

@@ -1,16 +1,19 @@
 //! Who opens a stream: session cookie with an allowed `Origin`, then `Authorization`, then the
-//! subprotocol `bearer.<JWT>`. Never a token in the URL, which ends up in logs and histories.
+//! subprotocol `bearer.<JWT>`, then a one-time `?ticket=`. Never a token in the URL, which ends up in
+//! logs and histories; a ticket that ends up there has been used by then.
 //!
 //! A browser sends cookies to any page's WebSocket, so the `Origin` decides before anything else.
+
+use std::time::Instant;
 
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::{
-    auth::{AuthError, Authenticator, Principal, SESSION_COOKIE, origin_allowed},
+    auth::{AuthError, LEEWAY_SECONDS, Principal, SESSION_COOKIE, origin_allowed},
     events::time::Timestamp,
 };
 
-use super::problem::Problem;
+use super::{Streams, problem::Problem};
 
 /// The one subprotocol that is ever echoed.
 pub(crate) const SUBPROTOCOL: &str = "doorbook.v1";
@@ -23,8 +26,7 @@ const TOKEN_QUERY_NAMES: [&str; 5] = ["token", "access_token", "jwt", "bearer", 
 pub(crate) fn identify(
     headers: &HeaderMap,
     query: &[(String, String)],
-    authenticator: &Authenticator,
-    allowed_origins: &[String],
+    streams: &Streams,
     now: Timestamp,
 ) -> Result<Principal, Problem> {
     if query.iter().any(|(name, _)| is_token_name(name)) {
@@ -34,7 +36,7 @@ pub(crate) fn identify(
             "never put a token in the URL: send Authorization: Bearer <JWT>, or the subprotocols doorbook.v1, bearer.<JWT>",
         ));
     }
-    let from_own_page = check_origin(headers, allowed_origins)?;
+    let from_own_page = check_origin(headers, &streams.0.allowed_origins)?;
     let cookie = session_cookie(headers);
     let mut refused = match (&cookie, from_own_page) {
         (Some(_), false) => Some(Problem::new(
@@ -50,17 +52,72 @@ pub(crate) fn identify(
         .into_iter()
         .flatten()
     {
-        match authenticator.verify(token, now) {
+        match verified(streams, token, now) {
             Ok(principal) => return Ok(principal),
             Err(error) => refused = Some(refused.unwrap_or_else(|| error.into())),
         }
     }
+    if let Some(ticket) = ticket(query)? {
+        return redeemed(streams, ticket, now);
+    }
     Err(refused.unwrap_or_else(|| AuthError::Missing.into()))
+}
+
+/// A token that is good, and has not been taken back if it is a door's.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(crate) fn verified(
+    streams: &Streams,
+    token: &str,
+    now: Timestamp,
+) -> Result<Principal, AuthError> {
+    let principal = streams.0.authenticator.verify(token, now)?;
+    unless_revoked(streams, principal)
 }
 
 /// Whether the client offers the one subprotocol that we speak.
 pub(crate) fn offers_subprotocol(headers: &HeaderMap) -> bool {
     subprotocols(headers).any(|offered| offered == SUBPROTOCOL)
+}
+
+fn unless_revoked(streams: &Streams, principal: Principal) -> Result<Principal, AuthError> {
+    let views = &streams.0.views;
+    match principal.door_token() {
+        Some((gathering, jti)) if views.door_token_revoked(gathering, jti) => {
+            Err(AuthError::Revoked)
+        }
+        _ => Ok(principal),
+    }
+}
+
+/// From here on the ticket is used up, whatever else may be wrong with the request: what has stood in a
+/// URL is good for nothing more. Its token may have expired or been revoked since it was made.
+fn redeemed(streams: &Streams, ticket: &str, now: Timestamp) -> Result<Principal, Problem> {
+    let principal = (streams.0.tickets)
+        .redeem(ticket, Instant::now())
+        .ok_or_else(ticket_invalid)?;
+    if principal.expires_at.plus_seconds(LEEWAY_SECONDS) < now {
+        return Err(AuthError::Expired.into());
+    }
+    Ok(unless_revoked(streams, principal)?)
+}
+
+fn ticket(query: &[(String, String)]) -> Result<Option<&str>, Problem> {
+    let mut given = query.iter().filter(|(name, _)| name == "ticket");
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some((_, ticket)), None) => Ok(Some(ticket)),
+        (Some(_), Some(_)) => Err(ticket_invalid()),
+    }
+}
+
+fn ticket_invalid() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "ticket_invalid",
+        "the ticket is unknown, has expired, or was used: get a new one from POST /api/session/ticket/, for each connect",
+    )
 }
 
 fn is_token_name(name: &str) -> bool {

@@ -28,7 +28,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 
-use crate::{auth::Authenticator, projections::Views};
+use crate::{
+    auth::{Authenticator, Tickets},
+    projections::Views,
+};
 
 use admission::Admission;
 use metrics::Metrics;
@@ -69,6 +72,7 @@ pub struct Streams(Arc<Inner>);
 struct Inner {
     views: Views,
     authenticator: Authenticator,
+    tickets: Tickets,
     allowed_origins: Vec<String>,
     limits: Limits,
     admission: Admission,
@@ -83,12 +87,14 @@ impl Streams {
     pub fn new(
         views: Views,
         authenticator: Authenticator,
+        tickets: Tickets,
         allowed_origins: Vec<String>,
         limits: Limits,
     ) -> Self {
         Self(Arc::new(Inner {
             views,
             authenticator,
+            tickets,
             allowed_origins,
             admission: Admission::new(&limits),
             limits,

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::{
     events::{
-        event::{Direction, DoorRole, Event, RefusalCode, Scan},
-        ids::{Cursor, GatheringId, Offset, ParticipantId},
+        event::{Direction, DoorRole, DoorToken, Event, RefusalCode, Scan},
+        ids::{Cursor, DoorTokenId, GatheringId, Offset, ParticipantId},
         recorded::Recorded,
         time::Timestamp,
     },
@@ -147,6 +147,9 @@ pub(crate) struct UpdateData<'a> {
     /// Beside `user_id`; null: no longer on the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     door_role: Option<Option<DoorRole>>,
+    /// Which door token was minted or revoked; never the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<DoorTokenId>,
 }
 
 /// The message as text, ready to be shared by all who read it.
@@ -197,7 +200,9 @@ pub(crate) fn checkin_message(entry: &FeedEntry) -> ServerMessage<'_> {
         Event::ParticipantErased { .. } => participant_updated(entry, "erased"),
         Event::GatheringCreated(_)
         | Event::GatheringChanged(_)
-        | Event::ServiceTeamChanged { .. } => event_update(recorded, entry.occupancy),
+        | Event::ServiceTeamChanged { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => event_update(recorded, entry.occupancy),
     }
 }
 
@@ -258,6 +263,12 @@ fn update_data(event: &Event) -> UpdateData<'_> {
             door_role: Some(*door_role),
             ..UpdateData::default()
         },
+        Event::DoorTokenMinted(DoorToken { jti, .. }) | Event::DoorTokenRevoked { jti } => {
+            UpdateData {
+                jti: Some(*jti),
+                ..UpdateData::default()
+            }
+        }
         // Somebody else's ticket: who holds it is not for this gathering's staff.
         Event::ScanRefused {
             code: RefusalCode::WrongEvent,

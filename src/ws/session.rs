@@ -13,6 +13,7 @@ use super::{
     Streams,
     ending::Ending,
     feed_reader::Access,
+    identity::verified,
     protocol::{BadMessage, ClientMessage, ServerMessage, encode},
     socket::{Incoming, Socket},
     start::Asked,
@@ -147,18 +148,17 @@ impl Session {
 
     /// Takes a new token of the same caller, in place.
     fn renew(&mut self, token: &str) -> Result<(), BadMessage> {
-        let inner = &self.subscription.streams().0;
+        let streams = self.subscription.streams();
+        let inner = &streams.0;
         let caller = self.subscription.caller();
-        let renewed = inner
-            .authenticator
-            .verify(token, Timestamp::now())
-            .map_err(|error| {
-                let code = match error {
-                    AuthError::Missing | AuthError::Invalid(_) => "token_invalid",
-                    AuthError::Expired => "token_expired",
-                };
-                BadMessage::new(code, error.to_string())
-            })?;
+        let renewed = verified(streams, token, Timestamp::now()).map_err(|error| {
+            let code = match error {
+                AuthError::Missing | AuthError::Invalid(_) => "token_invalid",
+                AuthError::Expired => "token_expired",
+                AuthError::Revoked => "token_revoked",
+            };
+            BadMessage::new(code, error.to_string())
+        })?;
         if renewed.id != caller.principal().id {
             return Err(BadMessage::new(
                 "other_subject",

@@ -197,13 +197,14 @@ impl Subscription {
         {
             self.streams.0.snapshots.forget(access.gathering());
         }
+        let ending = batch.shut_out_with();
         out.extend(batch.messages);
         if let Some(recorded_at) = batch.newest {
             let metrics = self.caller.metrics(&self.streams.0.metrics);
             metrics.delivered_live(recorded_at);
         }
-        if batch.shut_out {
-            self.ending = Some(Ending::NoLongerAllowed);
+        if ending.is_some() {
+            self.ending = ending;
             return Ok(false);
         }
         self.note_progress(batch.at_head);

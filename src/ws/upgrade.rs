@@ -90,13 +90,7 @@ pub(super) fn dashboard_caller(
 }
 
 fn caller(streams: &Streams, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Problem> {
-    identify(
-        headers,
-        &query(uri)?,
-        &streams.0.authenticator,
-        &streams.0.allowed_origins,
-        Timestamp::now(),
-    )
+    identify(headers, &query(uri)?, streams, Timestamp::now())
 }
 
 async fn access(

@@ -11,13 +11,14 @@ use doorbook::{
         change_gathering::ChangeGathering,
         create_gathering::CreateGathering,
         gathering_id_for,
+        mint_door_token::MintDoorToken,
         register::Register,
         scan::{ScanDetails, ScanTicket},
         undo::{Undo, UndoAuthority},
     },
     events::{
         event::{
-            ActorRole, CapacityMode, Direction, Event, GatheringDetails, Person, Reentry,
+            ActorRole, CapacityMode, Direction, DoorRole, Event, GatheringDetails, Person, Reentry,
             RegistrationPolicy,
         },
         ids::{Code, CommandId, CorrelationId, GatheringId, Offset, ParticipantId},
@@ -51,7 +52,7 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     (
-        0..16_u8,
+        0..17_u8,
         0..GATHERINGS,
         0..TICKETS,
         0..3_usize,
@@ -116,6 +117,11 @@ fn command_of(step: &Step) -> Command {
         14 => Command::Cancel(Cancel {
             code: ticket,
             reason: None,
+        }),
+        15 => Command::MintDoorToken(MintDoorToken {
+            name: format!("Zoë {}", step.gate).into(),
+            door_role: DoorRole::Steward,
+            expires_at: Timestamp::parse("2026-05-02T18:00:00Z").unwrap(),
         }),
         _ => Command::ChangeGathering(ChangeGathering {
             reentry: Some(if step.over {
@@ -243,7 +249,9 @@ fn fold(events: &[Arc<Recorded>], gathering: GatheringId) -> People {
             | Event::GatheringChanged(_)
             | Event::ServiceTeamChanged { .. }
             | Event::ScanRefused { .. }
-            | Event::ParticipantErased { .. } => {}
+            | Event::ParticipantErased { .. }
+            | Event::DoorTokenMinted(_)
+            | Event::DoorTokenRevoked { .. } => {}
         }
         assert_capacity(recorded, &people);
     }

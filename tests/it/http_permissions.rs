@@ -1,6 +1,6 @@
 //! The permission table over HTTP: every route by everybody, in their own gathering and in a foreign one.
 
-use doorbook::events::event::DoorRole;
+use doorbook::events::{event::DoorRole, time::Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -110,6 +110,33 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+fn door_token_rows() -> Vec<Row> {
+    let null = || Value::Null;
+    vec![
+        row(
+            Method::POST,
+            "/api/events/{event}/door-tokens/",
+            || {
+                let later = Timestamp::now().plus_seconds(60).to_string();
+                json!({"name": "North", "door_role": "steward", "expires_at": later})
+            },
+            "yy......",
+        ),
+        row(
+            Method::GET,
+            "/api/events/{event}/door-tokens/",
+            null,
+            "yy......",
+        ),
+        row(
+            Method::DELETE,
+            "/api/events/{event}/door-tokens/0190c9a2-7c8e-7d31-b1b5-3f7a2f7d9e10/",
+            null,
+            "yy......",
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_may_do_what_the_table_says_and_sees_nothing_elsewhere() {
     let server = TestServer::start().await;
@@ -127,7 +154,7 @@ async fn everybody_may_do_what_the_table_says_and_sees_nothing_elsewhere() {
         ("auditor", auditor()),
         ("nobody", bob()),
     ];
-    for row in rows() {
+    for row in rows().into_iter().chain(door_token_rows()) {
         for ((who, user), cell) in everybody.iter().zip(row.allowed.chars()) {
             let here = row.send(&server, user, &own.to_string(), "OWN").await;
             let said = format!("{who} {} {}: {}", row.method, row.path, here.text);

@@ -11,6 +11,8 @@ mod disk;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
+mod door_tokens;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod harness;
@@ -54,6 +56,8 @@ mod stream_server;
 mod stream_sse;
 #[cfg(test)]
 mod stream_stage;
+#[cfg(test)]
+mod stream_tickets;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::{
 use doorbook::{
     events::{
         event::{
-            ActorRole, CapacityMode, Direction, DoorRole, Event, GatheringDetails, Person, Reentry,
-            RefusalCode, Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject,
+            ActorRole, CapacityMode, Direction, DoorRole, DoorToken, Event, GatheringDetails,
+            Person, Reentry, RefusalCode, Registration, RegistrationPolicy, Scan, ScanMode, Sealed,
+            Subject,
         },
-        ids::{Code, CorrelationId, GatheringId, Offset, ParticipantId},
+        ids::{Code, CorrelationId, DoorTokenId, GatheringId, Offset, ParticipantId},
         log::{Durable, Log},
         recorded::{Actor, NewEvent, Recorded},
         time::Timestamp,
@@ -33,7 +34,7 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    (0..20_u8, 0..3_usize, 0..50_usize, 0..3_usize, 0..6_usize).prop_map(
+    (0..21_u8, 0..3_usize, 0..50_usize, 0..3_usize, 0..6_usize).prop_map(
         |(kind, gathering, participant, gate, back)| Step {
             kind,
             gathering,
@@ -42,6 +43,13 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             back,
         },
     )
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NaiveDoorToken {
+    pub(crate) jti: DoorTokenId,
+    pub(crate) name: String,
+    pub(crate) revoked: bool,
 }
 
 /// What the naive fold knows of a person.
@@ -60,6 +68,7 @@ pub(crate) struct NaiveGathering {
     pub(crate) people: Vec<NaivePerson>,
     capacity: Option<u32>,
     pub(crate) team: BTreeMap<String, DoorRole>,
+    pub(crate) door_tokens: Vec<NaiveDoorToken>,
     pub(crate) offset: Offset,
 }
 
@@ -171,6 +180,8 @@ impl History {
             let id = GatheringId::generate();
             history.ids.push(id);
             history.naive.insert(id, NaiveGathering::default());
+            let keys = history.log.keys();
+            keys.adopt(keys.fresh(id, id.to_bytes()));
             history.append(id, Event::GatheringCreated(details(number)));
             history.gathering(id).capacity = Some(number);
         }
@@ -222,6 +233,7 @@ impl History {
             0..=3 => self.register(id, step),
             4 => self.change(id, step),
             5 => self.wrong_ticket(id, step),
+            20 => (self.door_token(id, step), None),
             kind => self.about_somebody(id, kind, step.participant % people, step),
         };
         let gathering = self.gathering(id);
@@ -299,6 +311,30 @@ impl History {
             door_role,
         };
         (self.append(id, event), None)
+    }
+
+    fn door_token(&mut self, id: GatheringId, step: &Step) -> Arc<Recorded> {
+        let minted = self.naive[&id].door_tokens.len();
+        if minted > 0 && step.gate == 0 {
+            let token = &mut self.gathering(id).door_tokens[step.participant % minted];
+            token.revoked = true;
+            let jti = token.jti;
+            return self.append(id, Event::DoorTokenRevoked { jti });
+        }
+        let (jti, name) = (DoorTokenId::generate(), format!("Zoë {}", step.participant));
+        let sealed = (self.log.keys()).seal(id, id.to_bytes(), name.as_bytes());
+        self.gathering(id).door_tokens.push(NaiveDoorToken {
+            jti,
+            name,
+            revoked: false,
+        });
+        let token = DoorToken {
+            jti,
+            name: sealed.unwrap(),
+            door_role: DoorRole::Steward,
+            expires_at: Timestamp(self.clock).plus_seconds(3_600),
+        };
+        self.append(id, Event::DoorTokenMinted(token))
     }
 
     fn wrong_ticket(&mut self, id: GatheringId, step: &Step) -> (Arc<Recorded>, Option<usize>) {

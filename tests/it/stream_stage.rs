@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use doorbook::{
-    auth::{Authenticator, Claims, mint},
+    auth::{Authenticator, Claims, Tickets, mint},
     commands::{
         Accepted, Command, CommandHandler, Context, cancel::Cancel,
         change_service_team::ChangeServiceTeam, check_in::CheckIn, check_out::CheckOut,
@@ -64,7 +64,13 @@ impl Stage {
         let log = Log::in_memory();
         let views = Views::open(log.clone()).unwrap();
         let origins = vec!["https://desk.example".to_owned()];
-        let streams = Streams::new(views, Authenticator::hs256(SECRET), origins, limits);
+        let streams = Streams::new(
+            views,
+            Authenticator::hs256(SECRET),
+            Tickets::default(),
+            origins,
+            limits,
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = router(streams.clone());

@@ -21,7 +21,7 @@ use doorbook::{
 };
 use proptest::prelude::*;
 
-use crate::naive::{Expected, History, Step, step};
+use crate::naive::{Expected, History, NaiveDoorToken, Step, step};
 
 /// More than one page of the log, so that a fresh view starts with a tail that does not reach back.
 const LONG_HISTORY_EVENTS: usize = 1_300;
@@ -59,6 +59,15 @@ async fn assert_views_equal_the_naive_fold(views: &Views, history: &History) {
             .map(|(user, role)| (user.to_string(), *role))
             .collect();
         assert_eq!(team, naive.team);
+        let listed = views.door_tokens(*id, None, usize::MAX).await.unwrap();
+        let listed: Vec<NaiveDoorToken> = (listed.into_iter())
+            .map(|token| NaiveDoorToken {
+                jti: token.jti,
+                name: token.name.unwrap(),
+                revoked: token.revoked,
+            })
+            .collect();
+        assert_eq!(listed, naive.door_tokens);
         let snapshot = views.snapshot(*id, usize::MAX).await.unwrap();
         assert_eq!(snapshot.row.occupancy, naive.occupancy());
         assert_eq!(snapshot.participants.len(), expected.len());
