@@ -33,6 +33,8 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, http},
 };
 
+use crate::panics::Watch;
+
 const SECRET: &[u8] = b"a secret of the stream tests, long enough";
 /// Nothing here takes long; a test that waits in vain fails after this.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +44,7 @@ pub(crate) struct Stage {
     pub(crate) commands: CommandHandler,
     pub(crate) streams: Streams,
     pub(crate) address: SocketAddr,
+    _watch: Watch,
 }
 
 /// What a connect sends beside the path; a `Bearer` token of a superuser unless told otherwise.
@@ -71,6 +74,7 @@ impl Stage {
             log,
             streams,
             address,
+            _watch: Watch::start(),
         }
     }
 
