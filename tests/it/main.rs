@@ -53,6 +53,8 @@ mod stream_dashboard;
 #[cfg(test)]
 mod stream_frames;
 #[cfg(test)]
+mod stream_json;
+#[cfg(test)]
 mod stream_messages;
 #[cfg(test)]
 mod stream_permissions;

@@ -45,6 +45,10 @@ pub(crate) enum Want {
     Error(&'static str),
     /// One of these, and the stream goes on.
     AnswerOrError(Value),
+    /// `error`, whatever its code; the stream goes on.
+    SomeError,
+    /// `error` or `pong`; the stream goes on.
+    SomeAnswer,
     /// The answer with this timestamp, or a close frame with one of these codes.
     AnswerOrFails(Value, &'static [u16]),
     /// A close frame with one of these codes; the connection ends.
@@ -159,13 +163,22 @@ impl House {
                     assert_eq!(raw.expect("pong").await["timestamp"], timestamp);
                 }
                 Step::Hear(Want::Error(code)) => {
-                    assert_eq!(raw.expect("error").await["code"], code);
+                    let message = raw.expect("error").await;
+                    assert_eq!(message["code"], code, "{message}");
+                    assert_explained(&message);
                 }
                 Step::Hear(Want::AnswerOrError(timestamp)) => {
                     let message = raw.message().await;
                     if message["type"] != "error" {
                         assert_eq!(message["type"], "pong", "{message}");
                         assert_eq!(message["timestamp"], timestamp);
+                    }
+                }
+                Step::Hear(Want::SomeError) => assert_explained(&raw.expect("error").await),
+                Step::Hear(Want::SomeAnswer) => {
+                    let message = raw.message().await;
+                    if message["type"] != "pong" {
+                        assert_explained(&message);
                     }
                 }
                 Step::Hear(Want::AnswerOrFails(timestamp, codes)) => match raw.next().await {
@@ -192,6 +205,15 @@ impl House {
         raw.send(&ping("still there?")).await;
         assert_eq!(raw.expect("pong").await["timestamp"], "still there?");
         raw.leave().await;
+    }
+}
+
+/// An error that says what is wrong, to programs and to people.
+fn assert_explained(message: &Value) {
+    assert_eq!(message["type"], "error", "{message}");
+    for field in ["code", "message"] {
+        let text = message[field].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "{field}: {message}");
     }
 }
 
