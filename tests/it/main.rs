@@ -55,6 +55,8 @@ mod stream_frames;
 #[cfg(test)]
 mod stream_json;
 #[cfg(test)]
+mod stream_limits;
+#[cfg(test)]
 mod stream_messages;
 #[cfg(test)]
 mod stream_permissions;

@@ -8,7 +8,7 @@ use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -91,7 +91,10 @@ impl Raw {
     }
 
     async fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    fn over(tcp: TcpStream) -> Self {
         tcp.set_nodelay(true).unwrap();
         Self {
             tcp,
@@ -106,6 +109,17 @@ impl Raw {
         let request = request("GET", path, "HTTP/1.1", &handshake(token));
         let (head, raw) = Self::ask(address, request.as_bytes()).await;
         head.assert_switched();
+        raw
+    }
+
+    /// The same, with a kernel that takes next to nothing ahead of the reader.
+    pub(crate) async fn open_narrow(address: SocketAddr, path: &str, token: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(2_048).unwrap();
+        let mut raw = Self::over(socket.connect(address).await.unwrap());
+        let request = request("GET", path, "HTTP/1.1", &handshake(token));
+        raw.send(request.as_bytes()).await;
+        raw.head().await.assert_switched();
         raw
     }
 

@@ -7,7 +7,7 @@ use crate::{
     raw_stream::text,
     stream_cases::{
         Case, House,
-        Want::{Answer, AnswerOrError, Error, SomeAnswer, SomeError},
+        Want::{Answer, Error, SomeAnswer, SomeError},
     },
 };
 
@@ -70,11 +70,7 @@ async fn a_timestamp_comes_back_as_sent() {
         json!({"b": 1, "a": {"b": []}}),
     ] {
         let message = json!({"type": "ping", "timestamp": sent}).to_string();
-        cases.push(
-            Case::new(&*message)
-                .send(text(&message))
-                .hear(AnswerOrError(sent)),
-        );
+        cases.push(Case::new(&*message).send(text(&message)).hear(Answer(sent)));
     }
     house.run(&cases).await;
     house.close().await;

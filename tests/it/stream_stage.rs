@@ -35,7 +35,7 @@ use tokio_tungstenite::{
 
 use crate::panics::Watch;
 
-const SECRET: &[u8] = b"a secret of the stream tests, long enough";
+pub(crate) const SECRET: &[u8] = b"a secret of the stream tests, long enough";
 /// Nothing here takes long; a test that waits in vain fails after this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
