@@ -51,6 +51,8 @@ mod stream_closing;
 #[cfg(test)]
 mod stream_dashboard;
 #[cfg(test)]
+mod stream_drain;
+#[cfg(test)]
 mod stream_frames;
 #[cfg(test)]
 mod stream_json;

@@ -90,7 +90,7 @@ impl Raw {
         raw.reset();
     }
 
-    async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 
@@ -239,7 +239,7 @@ impl Raw {
         })
     }
 
-    async fn head(&mut self) -> Head {
+    pub(crate) async fn head(&mut self) -> Head {
         loop {
             let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {

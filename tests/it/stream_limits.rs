@@ -36,7 +36,7 @@ async fn ask(server: &TestServer, user: &User) -> Result<Raw, Head> {
 }
 
 async fn open(server: &TestServer, user: &User) -> Raw {
-    ask(server, user).await.ok().expect("a place")
+    ask(server, user).await.expect("a place")
 }
 
 /// Refused before the upgrade, with a word about when to come back.
