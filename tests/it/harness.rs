@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use crate::panics::Watch;
+
 const SECRET: &[u8] = b"the secret of the integration tests";
 
 pub(crate) struct TestServer {
@@ -23,6 +25,7 @@ pub(crate) struct TestServer {
     running: JoinHandle<Result<(), RunError>>,
     client: reqwest::Client,
     dir: TempDir,
+    _watch: Watch,
 }
 
 /// Somebody with a token.
@@ -74,6 +77,7 @@ impl TestServer {
             shutdown,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             dir,
+            _watch: Watch::start(),
         }
     }
 

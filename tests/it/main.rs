@@ -41,9 +41,25 @@ mod log_history;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod panics;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
+mod raw_stream;
+#[cfg(test)]
+mod stream_cases;
+#[cfg(test)]
+mod stream_closing;
+#[cfg(test)]
 mod stream_dashboard;
+#[cfg(test)]
+mod stream_drain;
+#[cfg(test)]
+mod stream_frames;
+#[cfg(test)]
+mod stream_json;
+#[cfg(test)]
+mod stream_limits;
 #[cfg(test)]
 mod stream_messages;
 #[cfg(test)]
@@ -58,6 +74,10 @@ mod stream_sse;
 mod stream_stage;
 #[cfg(test)]
 mod stream_tickets;
+#[cfg(test)]
+mod stream_upgrade;
+#[cfg(test)]
+mod stream_utf8;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

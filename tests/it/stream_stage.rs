@@ -36,7 +36,9 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest, http},
 };
 
-const SECRET: &[u8] = b"a secret of the stream tests, long enough";
+use crate::panics::Watch;
+
+pub(crate) const SECRET: &[u8] = b"a secret of the stream tests, long enough";
 /// Nothing here takes long; a test that waits in vain fails after this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,6 +47,7 @@ pub(crate) struct Stage {
     pub(crate) commands: CommandHandler,
     pub(crate) streams: Streams,
     pub(crate) address: SocketAddr,
+    _watch: Watch,
 }
 
 /// What a connect sends beside the path; a `Bearer` token of a superuser unless told otherwise.
@@ -80,6 +83,7 @@ impl Stage {
             log,
             streams,
             address,
+            _watch: Watch::start(),
         }
     }
 
