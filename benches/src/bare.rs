@@ -39,7 +39,7 @@ pub(crate) fn serve(listen: Option<SocketAddr>) -> Result<()> {
     })
 }
 
-fn no_delay(stream: &mut tokio::net::TcpStream) {
+pub(crate) fn no_delay(stream: &mut tokio::net::TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         eprintln!("cannot set TCP_NODELAY: {error}");
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, kill_process};
 
 pub(crate) struct Child {
     name: String,
@@ -129,6 +129,14 @@ pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
         .filter_map(|word| word.parse::<u64>().ok())
         .sum();
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Lets this process and its children open as many files as the system allows at most.
+pub(crate) fn raise_open_files() -> Result<()> {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(Resource::Nofile, limit)?;
+    Ok(())
 }
 
 /// An address that was free a moment ago.

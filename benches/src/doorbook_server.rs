@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     child::{self, Child},
+    door::Door,
     load::{self, Taken},
 };
 
@@ -34,7 +35,7 @@ pub(crate) struct Doorbook {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
-    token: String,
+    pub(crate) token: String,
     http: ureq::Agent,
     /// People imported so far and people checked in so far: everybody arrives once.
     imported: u64,
@@ -78,22 +79,32 @@ impl Doorbook {
     pub(crate) fn import(&mut self, count: u64) -> Result<()> {
         let target = self.imported + count;
         while self.imported < target {
-            let room = PEOPLE_PER_GATHERING.min(target - self.imported);
-            let gathering = self.create_gathering(room)?;
-            let people: String = (self.imported..self.imported + room).map(person).collect();
-            let answer = self
-                .http
-                .post(self.url(&format!("/api/events/{gathering}/import/")))
-                .header("Authorization", format!("Bearer {}", self.token))
-                .header("Content-Type", "application/x-ndjson")
-                .send(people.as_bytes())?;
-            let answer = success(answer)?;
-            if answer["accepted"].as_u64() != Some(room) {
-                bail!("import of {room} people: {answer}");
-            }
-            self.imported += room;
+            self.open_gathering(PEOPLE_PER_GATHERING.min(target - self.imported))?;
         }
         Ok(())
+    }
+
+    /// A gathering with so many people, and its door.
+    pub(crate) fn open_gathering(&mut self, room: u64) -> Result<Door> {
+        let gathering = self.create_gathering(room)?;
+        let people: String = (self.imported..self.imported + room).map(person).collect();
+        let answer = self
+            .http
+            .post(self.url(&format!("/api/events/{gathering}/import/")))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .header("Content-Type", "application/x-ndjson")
+            .send(people.as_bytes())?;
+        let answer = success(answer)?;
+        if answer["accepted"].as_u64() != Some(room) {
+            bail!("import of {room} people: {answer}");
+        }
+        let first = self.imported;
+        self.imported += room;
+        Ok(Door::new(
+            gathering,
+            first..self.imported,
+            self.token.clone(),
+        ))
     }
 
     /// People with a ticket who have not arrived.
@@ -243,7 +254,7 @@ fn success(mut answer: ureq::http::Response<ureq::Body>) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
-fn code(person: u64) -> String {
+pub(crate) fn code(person: u64) -> String {
     format!("B{person:08}")
 }
 

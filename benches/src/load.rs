@@ -190,7 +190,7 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> Result<u16
 
 /// How the end of an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     /// Head and body together are so many bytes.
     At(usize),
     /// The body comes in chunks, and the last is empty. Good enough for JSON, in which no line is `0`.
@@ -198,7 +198,7 @@ enum End {
 }
 
 /// Known once the head is there.
-fn end_of_answer(answer: &[u8]) -> Result<Option<End>> {
+pub(crate) fn end_of_answer(answer: &[u8]) -> Result<Option<End>> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         if answer.len() > HEAD_BYTES_MAX {
             bail!("the head of an answer does not end");

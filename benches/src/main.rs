@@ -9,14 +9,21 @@ mod appends;
 mod bare;
 mod checkins;
 mod child;
+mod door;
 mod doorbook_server;
+mod frames;
 mod life;
 mod load;
 mod machine;
 mod origin;
 mod peers;
+mod plain_axum;
 mod plot;
+mod publisher;
+mod raw_fanout;
+mod readers;
 mod report;
+mod streams;
 mod umadb;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -42,10 +49,13 @@ struct Options {
     /// Length of each measurement, in seconds, shared out over the slices.
     #[arg(long, default_value_t = 12.0)]
     seconds: f64,
+    /// Of the streams' rows only this one, 1 to 9.
+    #[arg(long)]
+    row: Option<u8>,
     /// Seconds of each measurement and a small log: shows that it works, judges nothing.
     #[arg(long)]
     quick: bool,
-    /// Where the bare handler listens; only for the child process that is it.
+    /// Where a peer listens; only for the child process that is it.
     #[arg(long, hide = true)]
     listen: Option<SocketAddr>,
 }
@@ -60,8 +70,14 @@ enum What {
     Appends,
     /// A large log: its size on disk, its start after a kill, its rest, its rebuild.
     Life,
+    /// Live streams: fan-out, latency, memory, replay, reconnection, readers that stall.
+    Streams,
     #[value(hide = true)]
     BareAxum,
+    #[value(hide = true)]
+    PlainAxum,
+    #[value(hide = true)]
+    RawFanout,
 }
 
 /// How much of everything.
@@ -69,6 +85,8 @@ pub(crate) struct Plan {
     /// On a real disk; the measurements make directories of their own in it.
     pub(crate) dir: PathBuf,
     pub(crate) events: u64,
+    /// Small numbers everywhere.
+    pub(crate) quick: bool,
     /// One slice of one contender. Contenders take turns, so that a disk or a neighbour that
     /// changes its mind hits them all.
     pub(crate) slice: Duration,
@@ -88,9 +106,14 @@ const IDLE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<ExitCode> {
     let options = Options::parse();
-    if options.what == What::BareAxum {
-        bare::serve(options.listen)?;
-        return Ok(ExitCode::SUCCESS);
+    let peer = match options.what {
+        What::BareAxum => Some(bare::serve(options.listen)),
+        What::PlainAxum => Some(plain_axum::serve(options.listen)),
+        What::RawFanout => Some(raw_fanout::serve(options.listen)),
+        What::All | What::Checkins | What::Appends | What::Life | What::Streams => None,
+    };
+    if let Some(served) = peer {
+        return served.map(|()| ExitCode::SUCCESS);
     }
     let plan = plan(&options)?;
     let machine = machine::describe(&plan.dir)?;
@@ -106,6 +129,9 @@ fn main() -> Result<ExitCode> {
     if wanted(What::Life) {
         life::measure(&plan, &mut report);
     }
+    if wanted(What::Streams) {
+        streams::measure(&plan, options.row, &mut report)?;
+    }
     report.write(&options.out)?;
     Ok(report.exit_code())
 }
@@ -118,6 +144,7 @@ fn plan(options: &Options) -> Result<Plan> {
         return Ok(Plan {
             dir,
             events: QUICK_EVENTS,
+            quick: true,
             slice: QUICK_SLICE,
             rounds: QUICK_ROUNDS,
             idle: QUICK_IDLE,
@@ -126,6 +153,7 @@ fn plan(options: &Options) -> Result<Plan> {
     Ok(Plan {
         dir,
         events: options.events.max(QUICK_EVENTS),
+        quick: false,
         slice: Duration::try_from_secs_f64(options.seconds)? / u32::try_from(ROUNDS)?,
         rounds: ROUNDS,
         idle: IDLE,
