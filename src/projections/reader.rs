@@ -66,6 +66,11 @@ impl FeedReader {
         self.cursor
     }
 
+    /// Everything up to the cursor has been handed over by somebody else.
+    pub fn advance(&mut self, cursor: Offset) {
+        self.cursor = self.cursor.max(cursor);
+    }
+
     async fn page_below(&self, limit: usize) -> Result<Page, ViewError> {
         let gathering = &self.gathering;
         if let Some(window) = gathering.window(self.cursor) {

@@ -221,6 +221,15 @@ impl StreamReader {
         }
     }
 
+    /// Everything up to the cursor has been handed out by other means, and is of no other kind than
+    /// what a reader at the head is told.
+    pub(crate) fn advance(&mut self, cursor: Offset) {
+        self.cursor = self.cursor.max(cursor);
+        if let Topic::CheckIn { feed, .. } = &mut self.topic {
+            feed.advance(self.cursor);
+        }
+    }
+
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor {
             epoch: self.views.log().epoch(),

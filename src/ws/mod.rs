@@ -5,12 +5,14 @@
 //! slow nobody, and no reader can miss an event.
 //!
 //! In reading order: `protocol` (the messages), `feed_reader` (the one loop), `subscription` (its
-//! start, its clocks), the two that carry it: `session` over a `socket`, and `sse`; then `snapshot`
+//! start, its clocks), the two that carry it: `session` over a `socket`, and `sse`; `fanout` (who
+//! writes for those at the head), `snapshot`
 //! (`initial_data`), `start` (`?from=`), and the way in: `upgrade`, `identity`, `admission`,
 //! `problem`. Commands and HTTP are not known here.
 
 mod admission;
 mod ending;
+mod fanout;
 mod feed_reader;
 mod identity;
 mod metrics;
@@ -34,6 +36,7 @@ use crate::{
 };
 
 use admission::Admission;
+use fanout::Fanouts;
 use metrics::Metrics;
 use snapshot::Snapshots;
 pub use upgrade::KeptOpen;
@@ -77,6 +80,7 @@ struct Inner {
     limits: Limits,
     admission: Admission,
     snapshots: Snapshots,
+    fanouts: Fanouts,
     metrics: Metrics,
 }
 
@@ -99,6 +103,7 @@ impl Streams {
             admission: Admission::new(&limits),
             limits,
             snapshots: Snapshots::default(),
+            fanouts: Fanouts::default(),
             metrics: Metrics::new(),
         }))
     }

@@ -68,17 +68,45 @@ impl Session {
             self.send(&messages).await?;
             drop(messages);
             if at_head? {
-                let incoming = tokio::select! {
-                    woken = self.subscription.wait() => { woken?; continue }
-                    incoming = self.socket.recv() => incoming,
-                };
-                self.hear(incoming).await?;
+                if let Some(incoming) = self.wait().await? {
+                    self.hear(incoming).await?;
+                }
             } else {
                 while let Some(incoming) = self.socket.recv_ready() {
                     self.hear(incoming).await?;
                 }
             }
         }
+    }
+
+    /// Until there may be more to send, or something has come.
+    async fn wait(&mut self) -> Result<Option<Incoming>, Ending> {
+        let cursor = self.subscription.cursor().offset;
+        let stay = (self.subscription.fanout()).map(|fanout| self.socket.park(&fanout, cursor));
+        let stay = match stay {
+            Some(Some(stay)) => stay,
+            // Something has been given out meanwhile: read it.
+            Some(None) => return Ok(None),
+            None => {
+                return tokio::select! {
+                    woken = self.subscription.wait() => woken.map(|()| None),
+                    incoming = self.socket.recv() => Ok(Some(incoming)),
+                };
+            }
+        };
+        let incoming = tokio::select! {
+            () = stay.over() => None,
+            () = self.subscription.ring() => None,
+            incoming = self.socket.recv() => Some(incoming),
+        };
+        let left = stay.leave();
+        self.subscription.resume_at(left.cursor, left.said);
+        self.socket.take_back(left.unsent);
+        if left.gone {
+            return Err(Ending::Left);
+        }
+        self.socket.flush().await?;
+        Ok(incoming)
     }
 
     async fn hear(&mut self, incoming: Incoming) -> Result<(), Ending> {

@@ -10,6 +10,7 @@ use std::{
     future::poll_fn,
     io::{self, Read, Write},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,12 +19,8 @@ use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use rustix::net::sockopt;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use rustix::net::{Shutdown, sockopt};
+use tokio::{net::TcpStream, time::timeout};
 use tungstenite::{
     self, Message,
     error::ProtocolError,
@@ -35,6 +32,10 @@ use tungstenite::{
         },
     },
 };
+
+use crate::events::ids::Offset;
+
+use super::fanout::{Fanout, Line, Stay};
 
 /// Largest message and frame that a client may send, bytes.
 pub(crate) const INCOMING_BYTES_MAX: usize = 4 * 1024;
@@ -74,7 +75,7 @@ pub(crate) enum Incoming {
 }
 
 pub(crate) struct Socket {
-    tcp: TcpStream,
+    line: Arc<Line>,
     /// What came right behind the request.
     early: Bytes,
     /// Made with the first byte that a client sends: most only listen.
@@ -97,13 +98,15 @@ impl Socket {
     pub(crate) fn open(upgraded: Upgraded, stall: Duration) -> Option<Self> {
         let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
         let tcp = io.into_inner();
+        // A copy: even an empty rest keeps hyper's whole buffer.
+        let early = Bytes::copy_from_slice(&read_buf);
         if let Err(error) = sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER_BYTES) {
             tracing::debug!(%error, "a stream keeps the send buffer it has");
         }
         Some(Self {
-            tcp,
-            hungry: read_buf.is_empty(),
-            early: read_buf,
+            line: Line::new(tcp),
+            hungry: early.is_empty(),
+            early,
             machine: None,
             unsent: Vec::new(),
             stall,
@@ -128,8 +131,7 @@ impl Socket {
                 while let Some(message) = messages.peek()
                     && (scratch.is_empty() || scratch.len() + message.len() <= WRITE_BYTES_MAX)
                 {
-                    put_header(scratch, OpCode::Data(Data::Text), message.len());
-                    scratch.extend_from_slice(message);
+                    put_text(scratch, message);
                     messages.next();
                 }
                 self.write_or_keep(scratch)
@@ -166,6 +168,19 @@ impl Socket {
         Ok(())
     }
 
+    /// Lets the fan-out write, for a reader at the head that has seen everything up to the cursor.
+    pub(crate) fn park(&self, fanout: &Arc<Fanout>, cursor: Offset) -> Option<Stay> {
+        self.line.park(fanout, cursor)
+    }
+
+    /// The rest of what the fan-out began to write goes before anything of our own.
+    pub(crate) fn take_back(&mut self, unsent: Vec<u8>) {
+        if !unsent.is_empty() {
+            let own = std::mem::replace(&mut self.unsent, unsent);
+            self.unsent.extend_from_slice(&own);
+        }
+    }
+
     /// Waits for the client. Safe to drop while waiting.
     pub(crate) async fn recv(&mut self) -> Incoming {
         poll_fn(|cx| self.poll_recv(cx)).await
@@ -192,10 +207,17 @@ impl Socket {
             self.flush()
                 .await
                 .map_err(|_| io::ErrorKind::ConnectionReset)?;
-            self.tcp.shutdown().await?;
+            // `TcpStream`'s own needs the stream for itself alone, which the fan-out may still hold.
+            rustix::net::shutdown(&self.line.tcp, Shutdown::Write)?;
             let mut ignored = [0; 1024];
-            while self.tcp.read(&mut ignored).await? > 0 {}
-            io::Result::Ok(())
+            loop {
+                self.line.tcp.readable().await?;
+                match self.line.tcp.try_read(&mut ignored) {
+                    Ok(0) => return io::Result::Ok(()),
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                    Ok(_) | Err(_) => {}
+                }
+            }
         };
         match timeout(GOODBYE, pin!(goodbye)).await {
             Ok(Ok(())) => {}
@@ -206,12 +228,12 @@ impl Socket {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            if self.hungry && ready!(self.tcp.poll_read_ready(cx)).is_err() {
+            if self.hungry && ready!(self.line.tcp.poll_read_ready(cx)).is_err() {
                 return Poll::Ready(Incoming::Closed);
             }
             let machine = self.machine.get_or_insert_with(|| Box::new(new_machine()));
             let mut wire = Wire {
-                tcp: &self.tcp,
+                tcp: &self.line.tcp,
                 early: &mut self.early,
                 unsent: &mut self.unsent,
             };
@@ -232,7 +254,7 @@ impl Socket {
     /// Gives the kernel what it takes at once and keeps the rest.
     fn write_or_keep(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         let written = if self.unsent.is_empty() {
-            match self.tcp.try_write(bytes) {
+            match self.line.tcp.try_write(bytes) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return Err(WriteError::Gone),
@@ -248,13 +270,13 @@ impl Socket {
     /// Waits until the kernel takes some of it; a peer that lets it take nothing is stalled.
     async fn write_some(&self, bytes: &[u8]) -> Result<usize, WriteError> {
         loop {
-            match self.tcp.try_write(bytes) {
+            match self.line.tcp.try_write(bytes) {
                 Ok(0) => return Err(WriteError::Gone),
                 Ok(written) => return Ok(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(WriteError::Gone),
             }
-            match timeout(self.stall, self.tcp.writable()).await {
+            match timeout(self.stall, self.line.tcp.writable()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(WriteError::Gone),
                 Err(_) => return Err(WriteError::Stalled),
@@ -292,6 +314,12 @@ fn new_machine() -> WebSocketContext {
         .max_message_size(Some(INCOMING_BYTES_MAX))
         .max_frame_size(Some(INCOMING_BYTES_MAX));
     WebSocketContext::new(Role::Server, Some(config))
+}
+
+/// A whole text message as one frame.
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    put_header(out, OpCode::Data(Data::Text), text.len());
+    out.extend_from_slice(text);
 }
 
 /// The header of a whole, unmasked frame.

@@ -3,7 +3,7 @@
 //!
 //! Nothing here knows bytes on a wire or what a client says.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -20,6 +20,7 @@ use crate::{
 use super::{
     Streams,
     ending::Ending,
+    fanout::Fanout,
     feed_reader::{Access, StreamReader},
     metrics::{Behind, Metrics, StreamMetrics},
     protocol::{ResetReason, ServerMessage, encode},
@@ -190,7 +191,7 @@ impl Subscription {
             self.show_anew().await?;
         }
         out.append(&mut self.first);
-        self.look_at_clocks(out)?;
+        let rang = self.look_at_clocks(out)?;
         let batch = self.reader.next().await?;
         if batch.erased
             && let Caller::CheckIn(access) = &self.caller
@@ -207,6 +208,9 @@ impl Subscription {
             self.ending = ending;
             return Ok(false);
         }
+        if rang {
+            self.beat(out);
+        }
         self.note_progress(batch.at_head);
         Ok(batch.at_head)
     }
@@ -219,6 +223,37 @@ impl Subscription {
             () = self.clocks.draining.as_mut(), if self.clocks.closing_at.is_none() => {}
         }
         Ok(())
+    }
+
+    /// Waits for a clock alone, while somebody else writes what happens. Safe to drop while waiting.
+    pub(crate) async fn ring(&mut self) {
+        tokio::select! {
+            () = self.clocks.alarm.as_mut() => {}
+            () = self.clocks.draining.as_mut(), if self.clocks.closing_at.is_none() => {}
+        }
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.reader.cursor()
+    }
+
+    /// Who may write for this reader while it stands at the head. None: it waits by itself, since its
+    /// messages are not its neighbours'.
+    pub(crate) fn fanout(&self) -> Option<Arc<Fanout>> {
+        let Caller::CheckIn(access) = &self.caller else {
+            return None;
+        };
+        let cursor = self.reader.cursor().offset;
+        let fanouts = &self.streams.0.fanouts;
+        Some(fanouts.of(&self.streams, access.gathering(), cursor))
+    }
+
+    /// Everything up to the cursor has been written by the fan-out.
+    pub(crate) fn resume_at(&mut self, cursor: Offset, said: Option<Instant>) {
+        self.reader.advance(cursor);
+        if let Some(said) = said {
+            self.clocks.last_said = said;
+        }
     }
 
     /// Something has been sent; the next heartbeat is due that much later.
@@ -270,19 +305,16 @@ impl Subscription {
         }
     }
 
-    fn look_at_clocks(&mut self, out: &mut Vec<Outgoing>) -> Result<(), Ending> {
+    /// Whether a clock has rung: then [`Self::beat`] sets it again.
+    fn look_at_clocks(&mut self, out: &mut Vec<Outgoing>) -> Result<bool, Ending> {
         let now = Instant::now();
         let admission = &self.streams.0.admission;
         if admission.is_draining() && self.clocks.closing_at.is_none() {
             self.clocks.closing_at = Some(admission.closing_at());
-        } else if !self.clocks.alarm.is_elapsed() && self.clocks.alarm.deadline() > now {
-            return Ok(());
+        } else if self.clocks.alarm.deadline() > now {
+            return Ok(false);
         }
-        if self
-            .clocks
-            .closing_at
-            .is_some_and(|closing_at| closing_at <= now)
-        {
+        if (self.clocks.closing_at).is_some_and(|closing_at| closing_at <= now) {
             return Err(Ending::ServerStops);
         }
         let expires_at = self.caller.principal().expires_at;
@@ -294,19 +326,27 @@ impl Subscription {
             self.clocks.warned = true;
             out.extend(Outgoing::aside(&ServerMessage::AuthExpiring { expires_at }));
         }
+        Ok(true)
+    }
+
+    /// Tells where the cursor stands, if nothing else has been said for long, and sets the alarm.
+    fn beat(&mut self, out: &mut Vec<Outgoing>) {
         let heartbeat = self.streams.0.limits.heartbeat;
-        if self.clocks.last_said + heartbeat <= now {
+        let now = Instant::now();
+        if out.is_empty() && self.clocks.last_said + heartbeat <= now {
             let cursor = self.reader.cursor();
             let message = ServerMessage::Heartbeat {
                 offset: cursor.offset,
                 cursor,
-                timestamp: today,
+                timestamp: Timestamp::now(),
             };
             out.extend(Outgoing::at(cursor.offset, &message));
+        }
+        if !out.is_empty() {
             self.clocks.last_said = now;
         }
+        let expires_at = self.caller.principal().expires_at;
         self.clocks.set_alarm(expires_at, heartbeat);
-        Ok(())
     }
 }
 
