@@ -41,6 +41,10 @@ mod naive;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod story;
+#[cfg(test)]
+mod stream_client;
+#[cfg(test)]
 mod stream_dashboard;
 #[cfg(test)]
 mod stream_messages;
