@@ -30,6 +30,11 @@ fn the_client_tells_its_stories_in_node() {
     tell(node("node/stories_node.mjs"));
 }
 
+#[test]
+fn the_client_tells_its_stories_in_chromium() {
+    tell(node("node/stories_chromium.mjs"));
+}
+
 fn succeeds(mut command: Command) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
