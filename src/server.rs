@@ -18,6 +18,7 @@ use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use rustix::net::sockopt;
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -47,6 +48,9 @@ const TURNED_AWAY_MAX: usize = 64;
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// After a failed accept (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The kernel ends a connection whose peer takes nothing, or has vanished, after this long, ms. WebSockets
+/// say why a moment earlier (`ws::Limits::write_stall`).
+const UNTAKEN_TIMEOUT_MS: u32 = 35_000;
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// Idle gatherings are put away this often, in rounds of [`METRICS_EVERY`].
 const TIDY_EVERY_ROUNDS: u64 = 6;
@@ -213,7 +217,7 @@ impl Server {
             )
         });
         let router = http::router(app.clone(), ws::router(streams.clone()));
-        let housekeeping = tokio::spawn(housekeeping(app.clone()));
+        let housekeeping = tokio::spawn(housekeeping(app.clone(), streams.clone()));
         let connections = TaskTracker::new();
         accept(
             &listener,
@@ -300,7 +304,10 @@ async fn connection(
     header_timeout: Duration,
     shutdown: Shutdown,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
+    let ready = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(sockopt::set_tcp_user_timeout(&stream, UNTAKEN_TIMEOUT_MS)?));
+    if let Err(error) = ready {
         tracing::debug!(%error, "a connection was gone at once");
         return;
     }
@@ -431,12 +438,13 @@ async fn turn_away(mut stream: TcpStream, answer: &str) -> io::Result<()> {
 }
 
 /// What is done now and then while serving.
-async fn housekeeping(app: App) {
+async fn housekeeping(app: App, streams: Streams) {
     let mut ticks = tokio::time::interval(METRICS_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in 1_u64.. {
         ticks.tick().await;
         app.metrics.tidy();
+        streams.tidy();
         if round % TIDY_EVERY_ROUNDS == 0 {
             let handler = app.handler.clone();
             if blocking(move || handler.tidy()).await.is_err() {

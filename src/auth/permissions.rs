@@ -64,6 +64,12 @@ impl Principal {
         standing.allows(action) || (self.auditor && Standing::Auditor.allows(action))
     }
 
+    /// Whether both see the same gatherings, as far as their tokens say.
+    #[must_use]
+    pub fn sees_as(&self, other: &Self) -> bool {
+        (self.superuser, self.auditor, self.door) == (other.superuser, other.auditor, other.door)
+    }
+
     #[must_use]
     pub const fn may_create_gatherings(&self) -> bool {
         self.superuser || self.creator

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,10 @@ use std::{
 use axum::http::StatusCode;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use super::{Limits, problem::Problem};
 
@@ -28,6 +31,8 @@ pub(super) struct Admission {
     seats: Arc<Mutex<Seats>>,
     tracker: TaskTracker,
     draining: CancellationToken,
+    /// The same, for a look that takes no lock.
+    is_draining: AtomicBool,
     step_us: AtomicU64,
     turns: AtomicU32,
 }
@@ -52,6 +57,7 @@ impl Admission {
             seats: Arc::default(),
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
+            is_draining: AtomicBool::new(false),
             step_us: AtomicU64::new(0),
             turns: AtomicU32::new(0),
         }
@@ -88,17 +94,22 @@ impl Admission {
         self.tracker.spawn(connection);
     }
 
+    /// A connection that runs elsewhere; `drain` waits until this is dropped.
+    pub(super) fn track(&self) -> TaskTrackerToken {
+        self.tracker.token()
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.seats.lock().taken
     }
 
     /// Resolves when the server stops.
-    pub(super) async fn draining(&self) {
-        self.draining.cancelled().await;
+    pub(super) fn draining(&self) -> WaitForCancellationFutureOwned {
+        self.draining.clone().cancelled_owned()
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.is_draining.load(Ordering::Acquire)
     }
 
     /// When the connection that asks is to close: each gets its own turn.
@@ -113,6 +124,7 @@ impl Admission {
         let step = (spread / open.max(1)).min(STEP_MAX);
         let step_us = u64::try_from(step.as_micros()).unwrap_or(u64::MAX);
         self.step_us.store(step_us, Ordering::Relaxed);
+        self.is_draining.store(true, Ordering::Release);
         self.draining.cancel();
         self.tracker.close();
         if timeout(spread + LAST_WORDS, self.tracker.wait())

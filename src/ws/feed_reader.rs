@@ -6,7 +6,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
         event::{DoorRole, Event},
         ids::{Cursor, GatheringId, Offset},
         recorded::Recorded,
+        time::Timestamp,
     },
     projections::{
         ViewError, Views,
@@ -24,7 +24,10 @@ use crate::{
     },
 };
 
-use super::protocol::{ServerMessage, checkin_message, dashboard_message, encode};
+use super::{
+    protocol::{ServerMessage, checkin_message, dashboard_message, encode},
+    subscription::{Outgoing, Text},
+};
 
 /// Most events that are read in one step.
 const PAGE_EVENTS_MAX: usize = 128;
@@ -35,13 +38,15 @@ const REMEMBERED_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// In order; to be sent before anything else is asked for.
-    pub(crate) messages: Vec<Bytes>,
+    pub(crate) messages: Vec<Outgoing>,
     /// There is nothing more right now: wait for [`StreamReader::changed`].
     pub(crate) at_head: bool,
     /// The caller may see no more.
     pub(crate) shut_out: bool,
     /// A person has been erased: what was encoded before still names them.
     pub(crate) erased: bool,
+    /// When the newest event was recorded, if the reader is live.
+    pub(crate) newest: Option<Timestamp>,
 }
 
 pub(crate) struct StreamReader {
@@ -215,10 +220,11 @@ impl StreamReader {
                     }
                     let (messages, shut_out) = seen_entries(&entries, access);
                     let erased = entries.iter().any(|entry| erases(&entry.recorded.event));
+                    let newest = entries.last().map(|entry| entry.recorded.recorded_at);
                     Ok(Batch {
                         shut_out,
                         erased,
-                        ..self.moved(messages, covers, from_tail)
+                        ..self.moved(messages, covers, from_tail, newest)
                     })
                 }
                 Page::AtHead { head } => {
@@ -241,7 +247,8 @@ impl StreamReader {
                         from_tail,
                     } => {
                         let messages = seen_updates(&updates, principal, visible, &self.views);
-                        Ok(self.moved(messages, covers, from_tail))
+                        let newest = updates.last().map(|update| update.recorded.recorded_at);
+                        Ok(self.moved(messages, covers, from_tail, newest))
                     }
                     DashboardPage::AtHead { head } => Ok(self.reached(head)),
                 }
@@ -262,19 +269,27 @@ impl StreamReader {
         Ok(())
     }
 
-    fn moved(&mut self, mut messages: Vec<Bytes>, covers: Offset, from_tail: bool) -> Batch {
+    fn moved(
+        &mut self,
+        mut messages: Vec<Outgoing>,
+        covers: Offset,
+        from_tail: bool,
+        newest: Option<Timestamp>,
+    ) -> Batch {
+        let live = self.phase == Phase::Live && from_tail;
         if self.phase == Phase::Live && !from_tail {
             self.phase = Phase::CatchingUp { announce: true };
             let fell_behind = ServerMessage::FellBehind {
                 offset: self.cursor,
                 head: self.views.log().head(),
             };
-            messages.splice(0..0, encode(&fell_behind));
+            messages.splice(0..0, Outgoing::at(self.cursor, &fell_behind));
         }
         debug_assert!(covers >= self.cursor, "a cursor never moves back");
         self.cursor = self.cursor.max(covers);
         Batch {
             messages,
+            newest: newest.filter(|_| live),
             ..Batch::default()
         }
     }
@@ -288,7 +303,10 @@ impl StreamReader {
             cursor: self.cursor(),
         });
         Batch {
-            messages: caught_up.as_ref().and_then(encode).into_iter().collect(),
+            messages: (caught_up.as_ref())
+                .and_then(|caught_up| Outgoing::at(self.cursor, caught_up))
+                .into_iter()
+                .collect(),
             at_head: true,
             ..Batch::default()
         }
@@ -296,14 +314,18 @@ impl StreamReader {
 }
 
 /// A removal from the team ends the stream before anything that came after it is handed out.
-fn seen_entries(entries: &[Arc<FeedEntry>], access: &mut Access) -> (Vec<Bytes>, bool) {
+fn seen_entries(entries: &[Arc<FeedEntry>], access: &mut Access) -> (Vec<Outgoing>, bool) {
     let mut messages = Vec::with_capacity(entries.len() + 1);
     for entry in entries {
         access.follow(&entry.recorded);
         if !access.may_read() {
             return (messages, true);
         }
-        messages.extend(entry.encoded(|entry| encode(&checkin_message(entry))));
+        let text = entry.encoded(|entry| encode(&checkin_message(entry)));
+        messages.extend(text.map(|text| Outgoing {
+            seen: Some(entry.offset()),
+            text: Text::Whole(text),
+        }));
     }
     (messages, !access.may_read())
 }
@@ -313,8 +335,8 @@ fn seen_updates(
     principal: &Principal,
     visible: &mut HashMap<GatheringId, bool>,
     views: &Views,
-) -> Vec<Bytes> {
-    let mut messages = Vec::new();
+) -> Vec<Outgoing> {
+    let mut messages = Vec::with_capacity(updates.len());
     for update in updates {
         let recorded = &update.recorded;
         if changes_visibility(&recorded.event) {
@@ -329,7 +351,11 @@ fn seen_updates(
                 .is_some_and(|row| Access::of(principal.clone(), &row).may_read())
         });
         if sees {
-            messages.extend(update.encoded(|update| encode(&dashboard_message(update))));
+            let text = update.encoded(|update| encode(&dashboard_message(update)));
+            messages.extend(text.map(|text| Outgoing {
+                seen: Some(recorded.offset),
+                text: Text::Whole(text),
+            }));
         }
     }
     messages

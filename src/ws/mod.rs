@@ -4,9 +4,10 @@
 //! it: it pulls what lies behind its cursor, and is woken when there is more. So a slow reader can
 //! slow nobody, and no reader can miss an event.
 //!
-//! In reading order: `protocol` (the messages), `feed_reader` (the one loop), `session` (a
-//! connection's life), `socket` (bytes), `snapshot` (`initial_data`), `start` (`?from=`), then the
-//! way in: `upgrade`, `identity`, `admission`, `problem`. Commands and HTTP are not known here.
+//! In reading order: `protocol` (the messages), `feed_reader` (the one loop), `subscription` (its
+//! start, its clocks), the two that carry it: `session` over a `socket`, and `sse`; then `snapshot`
+//! (`initial_data`), `start` (`?from=`), and the way in: `upgrade`, `identity`, `admission`,
+//! `problem`. Commands and HTTP are not known here.
 
 mod admission;
 mod ending;
@@ -18,7 +19,9 @@ mod protocol;
 mod session;
 mod snapshot;
 mod socket;
+mod sse;
 mod start;
+mod subscription;
 mod upgrade;
 
 use std::{sync::Arc, time::Duration};
@@ -100,6 +103,12 @@ impl Streams {
         self.0.admission.drain(spread).await;
     }
 
+    /// Lets go of what nobody needs, and looks at the readers behind; now and then.
+    pub fn tidy(&self) {
+        self.0.snapshots.tidy(&self.0.views);
+        self.0.metrics.tidy(self.0.views.log().head());
+    }
+
     /// Open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -107,10 +116,12 @@ impl Streams {
     }
 }
 
-/// Both endpoints. Paths are expected without a trailing slash.
+/// Both streams, as WebSocket and as server-sent events. Paths are expected without a trailing slash.
 pub fn router(streams: Streams) -> Router {
     Router::new()
         .route("/ws/events/checkin/{event_id}", get(upgrade::check_in))
         .route("/ws/events/dashboard", get(upgrade::dashboard))
+        .route("/api/events/{event_id}/stream", get(sse::check_in))
+        .route("/api/events/stream", get(sse::dashboard))
         .with_state(streams)
 }

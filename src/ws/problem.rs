@@ -39,6 +39,18 @@ impl Problem {
         }
     }
 
+    pub(crate) fn invalid_field(rule: &str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", rule)
+    }
+
+    pub(crate) fn cannot_be_read() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stream_unreadable",
+            "the stream cannot be read right now; connect again in a moment",
+        )
+    }
+
     pub(crate) fn no_such_gathering() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

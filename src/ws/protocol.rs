@@ -20,13 +20,12 @@ use crate::{
     projections::{
         dashboard::Update,
         feed::FeedEntry,
-        overview::Gathering,
         participants::{Occupancy, Participant, Previous},
         warning::ScanWarning,
     },
 };
 
-/// One message to a client. The fields stand in the order of the contract.
+/// One message to a client; `initial_data` and `participants` are put together in `snapshot`. The fields stand in the order of the contract.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum ServerMessage<'a> {
@@ -63,13 +62,6 @@ pub(crate) enum ServerMessage<'a> {
         counts: Counts,
         timestamp: Timestamp,
         offset: Offset,
-    },
-    /// The dashboard's first message; the check-in stream's is put together in `snapshot`.
-    InitialData {
-        events: Vec<Gathering>,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        events_truncated: bool,
-        cursor: Cursor,
     },
     CaughtUp {
         offset: Offset,
@@ -121,6 +113,22 @@ pub(crate) enum ResetReason {
     LogChanged,
     /// The log has no such offset yet.
     Ahead,
+    /// The caller may see other gatherings than before.
+    ViewChanged,
+}
+
+impl ResetReason {
+    /// In the order of declaration: a reason's number is its place here.
+    pub(crate) const ALL: [Self; 3] = [Self::LogChanged, Self::Ahead, Self::ViewChanged];
+
+    /// The word in the message and in metrics.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::LogChanged => "log_changed",
+            Self::Ahead => "ahead",
+            Self::ViewChanged => "view_changed",
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,13 @@
 //! `initial_data`: everything as it is at one offset. A gathering's snapshot is encoded once and
 //! shared by everyone who connects meanwhile, so a thousand reconnects cost one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -12,10 +18,7 @@ use crate::{
     projections::{ViewError, Views, overview::Gathering, views::GatheringSnapshot},
 };
 
-use super::{
-    feed_reader::Access,
-    protocol::{ServerMessage, encode},
-};
+use super::{Streams, feed_reader::Access, protocol::encode, subscription::Text};
 
 /// Participants in one message; the rest is read by HTTP.
 pub(crate) const PARTICIPANTS_MAX: usize = 5_000;
@@ -30,9 +33,16 @@ const KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Snapshots {
     slots: Mutex<HashMap<GatheringId, Arc<Slot>>>,
+    /// The dashboard's rows, each at the offset of its last event.
+    rows: Mutex<HashMap<GatheringId, (Offset, Bytes)>>,
 }
 
-type Slot = tokio::sync::Mutex<Option<Arc<Encoded>>>;
+#[derive(Default)]
+struct Slot {
+    encoded: tokio::sync::Mutex<Option<Arc<Encoded>>>,
+    /// Since the last look.
+    used: AtomicBool,
+}
 
 /// A gathering at an offset, in pieces that make up two messages.
 pub(crate) struct Encoded {
@@ -72,8 +82,9 @@ impl Snapshots {
     ) -> Result<Arc<Encoded>, ViewError> {
         let wanted = views.log().last_offset_of(gathering);
         let slot = self.slot(gathering);
+        slot.used.store(true, Ordering::Relaxed);
         // Those who come while one is being made wait here, and then share it or the next one.
-        let mut kept = slot.lock().await;
+        let mut kept = slot.encoded.lock().await;
         if let Some(encoded) = kept.as_ref().filter(|encoded| encoded.offset >= wanted) {
             return Ok(Arc::clone(encoded));
         }
@@ -93,9 +104,58 @@ impl Snapshots {
         Ok(encoded)
     }
 
-    /// Lets go of the kept one: somebody in it has been erased, or nobody may be left to hear of it.
+    /// The dashboard's `initial_data`, with the gatherings that the caller may see.
+    fn dashboard(&self, views: &Views, principal: &Principal) -> (Bytes, Offset) {
+        let (mut rows, offset) = views.dashboard_snapshot();
+        rows.retain(|row| Access::of(principal.clone(), row).may_read());
+        rows.sort_by_key(|row| (row.details.start_date, row.id));
+        let truncated = rows.len() > GATHERINGS_MAX;
+        let mut text = br#"{"type":"initial_data","events":["#.to_vec();
+        let mut kept = self.rows.lock();
+        for (index, row) in rows.iter().take(GATHERINGS_MAX).enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            let encoded = match kept.get(&row.id) {
+                Some((at, encoded)) if *at == row.offset => encoded.clone(),
+                _ => {
+                    let encoded = encode(&Gathering::of(row)).unwrap_or_default();
+                    kept.insert(row.id, (row.offset, encoded.clone()));
+                    encoded
+                }
+            };
+            text.extend_from_slice(&encoded);
+        }
+        drop(kept);
+        let epoch = views.log().epoch();
+        let truncated = if truncated {
+            r#","events_truncated":true"#
+        } else {
+            ""
+        };
+        let end = format!(r#"]{truncated},"cursor":"{}"}}"#, Cursor { epoch, offset });
+        text.extend_from_slice(end.as_bytes());
+        (text.into(), offset)
+    }
+
+    /// Lets go of the kept one: somebody in it has been erased.
     pub(crate) fn forget(&self, gathering: GatheringId) {
         self.slots.lock().remove(&gathering);
+    }
+
+    /// Lets go of those that nobody has asked for since the last look, and of those that are no longer
+    /// true: an old one may name somebody who has been erased since.
+    pub(crate) fn tidy(&self, views: &Views) {
+        self.slots.lock().retain(|gathering, slot| {
+            let used = slot.used.swap(false, Ordering::Relaxed);
+            match slot.encoded.try_lock() {
+                Ok(encoded) => encoded.as_ref().is_some_and(|encoded| {
+                    used && encoded.offset >= views.log().last_offset_of(*gathering)
+                }),
+                // Being made.
+                Err(_) => true,
+            }
+        });
     }
 
     fn slot(&self, gathering: GatheringId) -> Arc<Slot> {
@@ -108,25 +168,21 @@ impl Snapshots {
     }
 }
 
-/// The dashboard's `initial_data`, with the gatherings that the caller may see.
-pub(crate) fn dashboard(views: &Views, principal: &Principal) -> (Option<Bytes>, Offset) {
-    let (mut rows, offset) = views.dashboard_snapshot();
-    rows.retain(|row| Access::of(principal.clone(), row).may_read());
-    rows.sort_by_key(|row| (row.details.start_date, row.id));
-    let truncated = rows.len() > GATHERINGS_MAX;
-    let message = ServerMessage::InitialData {
-        events: rows
-            .iter()
-            .take(GATHERINGS_MAX)
-            .map(|row| Gathering::of(row))
-            .collect(),
-        events_truncated: truncated,
-        cursor: Cursor {
-            epoch: views.log().epoch(),
-            offset,
-        },
-    };
-    (encode(&message), offset)
+/// A gathering's `initial_data`.
+pub(crate) async fn check_in(
+    streams: &Streams,
+    gathering: GatheringId,
+) -> Result<(Text, Offset), ViewError> {
+    let inner = &streams.0;
+    let encoded = inner.snapshots.check_in(&inner.views, gathering).await?;
+    Ok((Text::Pieces(encoded.initial_data()), encoded.offset))
+}
+
+/// The dashboard's `initial_data`.
+pub(crate) fn dashboard(streams: &Streams, principal: &Principal) -> (Text, Offset) {
+    let inner = &streams.0;
+    let (text, offset) = inner.snapshots.dashboard(&inner.views, principal);
+    (Text::Whole(text), offset)
 }
 
 fn encode_snapshot(snapshot: &GatheringSnapshot, epoch: Epoch) -> Option<Encoded> {

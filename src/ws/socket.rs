@@ -1,54 +1,51 @@
-//! One WebSocket: writes shared text without copying it first, notices a peer that takes nothing,
-//! and says goodbye so that the close code arrives.
+//! One WebSocket on its naked TCP stream: frames go out from shared text without a buffer of their
+//! own, and a peer that takes nothing is noticed.
 //!
-//! Sits on tungstenite directly and not on axum's `WebSocket`, which hides the bytes: only with
-//! them can a slow peer be told from a dead one, and a large snapshot be sent in fragments.
+//! What comes in is tungstenite's: it checks the protocol and answers pings and closes. Frames that
+//! go out are the same for everybody, so only their header is made here. An idle connection holds no
+//! buffer at all; what it would cost to give each one its own is in `docs/adr/0007`.
 
 use std::{
-    io,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    cell::RefCell,
+    future::poll_fn,
+    io::{self, Read, Write},
+    pin::pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::{FutureExt, SinkExt};
-use hyper::upgrade::Upgraded;
+use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
+use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     time::timeout,
 };
-use tokio_stream::StreamExt as _;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        self, Message,
-        error::ProtocolError,
-        protocol::{
-            CloseFrame, Role, WebSocketConfig,
-            frame::{
-                Frame,
-                coding::{CloseCode, Data, OpCode},
-            },
+use tungstenite::{
+    self, Message,
+    error::ProtocolError,
+    protocol::{
+        Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            FrameHeader,
+            coding::{Control, Data, OpCode},
         },
     },
 };
 
 /// Largest message and frame that a client may send, bytes.
 pub(crate) const INCOMING_BYTES_MAX: usize = 4 * 1024;
-/// tungstenite clears its whole read buffer before each read, so it is kept small, bytes.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
-/// Text beyond this is written to the kernel without waiting for the flush, bytes.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// Largest fragment of a message; bounds what a connection's write buffer grows to, bytes.
-const FRAGMENT_BYTES_MAX: usize = 16 * 1024;
-/// Never reached: a fragment is only taken once the buffer is below its threshold, bytes.
-const WRITE_BUFFER_BYTES_MAX: usize = 4 * WRITE_BUFFER_BYTES;
+/// tungstenite clears its whole read buffer before each read, and keeps it, bytes.
+const READ_BUFFER_BYTES: usize = 512;
+/// tungstenite writes only pongs and closes; they go to the socket's own rest at once, bytes.
+const WRITE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+/// Most text in one write, bytes; larger messages are written from where they are.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// What the kernel holds for a client that does not read, bytes; it takes twice that for itself.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// How long a closing connection may take to hear its close code.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -66,7 +63,7 @@ pub(crate) enum WriteError {
 pub(crate) enum Incoming {
     Text(String),
     Binary,
-    /// Ping or pong; already answered where an answer is due.
+    /// Ping or pong; the answer, where one is due, goes out with the next write.
     Control,
     TooBig,
     NotUtf8,
@@ -77,70 +74,101 @@ pub(crate) enum Incoming {
 }
 
 pub(crate) struct Socket {
-    stream: WebSocketStream<Counted>,
-    written: Arc<AtomicU64>,
+    tcp: TcpStream,
+    /// What came right behind the request.
+    early: Bytes,
+    /// Made with the first byte that a client sends: most only listen.
+    machine: Option<Box<WebSocketContext>>,
+    /// The machine has nothing left to say before more bytes come.
+    hungry: bool,
+    /// What the kernel has not taken yet; empty between two calls.
+    unsent: Vec<u8>,
     stall: Duration,
 }
 
+thread_local! {
+    /// Frames on their way from shared text into the kernel.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Socket {
-    /// `stall`: how long the peer may take no byte before writes fail.
-    pub(crate) async fn open(upgraded: Upgraded, stall: Duration) -> Self {
-        let written = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            io: TokioIo::new(upgraded),
-            written: Arc::clone(&written),
-        };
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-            .max_message_size(Some(INCOMING_BYTES_MAX))
-            .max_frame_size(Some(INCOMING_BYTES_MAX));
-        Self {
-            stream: WebSocketStream::from_raw_socket(counted, Role::Server, Some(config)).await,
-            written,
-            stall,
+    /// `stall`: how long the peer may take no byte before writes fail. None when the connection is no
+    /// TCP stream.
+    pub(crate) fn open(upgraded: Upgraded, stall: Duration) -> Option<Self> {
+        let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+        let tcp = io.into_inner();
+        if let Err(error) = sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER_BYTES) {
+            tracing::debug!(%error, "a stream keeps the send buffer it has");
         }
+        Some(Self {
+            tcp,
+            hungry: read_buf.is_empty(),
+            early: read_buf,
+            machine: None,
+            unsent: Vec::new(),
+            stall,
+        })
     }
 
-    /// Puts one text message behind what is already there; `flush` sends it. The pieces make one message.
-    pub(crate) async fn feed(&mut self, pieces: &[Bytes]) -> Result<(), WriteError> {
-        let mut left: usize = pieces.iter().map(Bytes::len).sum();
-        if let ([_, _, ..], true) = (pieces, left <= FRAGMENT_BYTES_MAX) {
-            return self.feed_fragment(pieces.concat().into(), true, true).await;
+    /// Sends the messages, as many in one write as fit. Not safe to drop while waiting.
+    pub(crate) async fn send<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m Bytes>,
+    ) -> Result<(), WriteError> {
+        let mut messages = messages.into_iter().peekable();
+        while let Some(message) = messages.peek() {
+            if message.len() > WRITE_BYTES_MAX {
+                let message = (*message).clone();
+                self.send_pieces(&[message]).await?;
+                messages.next();
+                continue;
+            }
+            SCRATCH.with_borrow_mut(|scratch| {
+                scratch.clear();
+                while let Some(message) = messages.peek()
+                    && (scratch.is_empty() || scratch.len() + message.len() <= WRITE_BYTES_MAX)
+                {
+                    put_header(scratch, OpCode::Data(Data::Text), message.len());
+                    scratch.extend_from_slice(message);
+                    messages.next();
+                }
+                self.write_or_keep(scratch)
+            })?;
+            self.flush().await?;
         }
-        let mut first = true;
+        Ok(())
+    }
+
+    /// Sends one message of several pieces, from where they are.
+    pub(crate) async fn send_pieces(&mut self, pieces: &[Bytes]) -> Result<(), WriteError> {
+        let length = pieces.iter().map(Bytes::len).sum();
+        put_header(&mut self.unsent, OpCode::Data(Data::Text), length);
+        self.flush().await?;
         for piece in pieces {
             let mut rest = piece.clone();
             while !rest.is_empty() {
-                let fragment = rest.split_to(rest.len().min(FRAGMENT_BYTES_MAX));
-                left -= fragment.len();
-                self.feed_fragment(fragment, first, left == 0).await?;
-                first = false;
+                let written = self.write_some(&rest).await?;
+                rest.advance(written);
             }
         }
         Ok(())
     }
 
+    /// Sends what the kernel has not taken yet, such as the pong that a ping has asked for.
     pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {
-        watched(&self.written, self.stall, self.stream.flush()).await
+        let mut at = 0;
+        while at < self.unsent.len() {
+            let rest = self.unsent.get(at..).unwrap_or_default();
+            at += self.write_some(rest).await?;
+        }
+        // Idle connections are many; their buffers would be more.
+        self.unsent = Vec::new();
+        Ok(())
     }
 
     /// Waits for the client. Safe to drop while waiting.
     pub(crate) async fn recv(&mut self) -> Incoming {
-        match self.stream.next().await {
-            Some(Ok(Message::Text(text))) => Incoming::Text(text.as_str().to_owned()),
-            Some(Ok(Message::Binary(_))) => Incoming::Binary,
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Incoming::Control,
-            Some(Ok(Message::Close(_))) | None => Incoming::Closed,
-            Some(Err(tungstenite::Error::Capacity(_))) => Incoming::TooBig,
-            Some(Err(tungstenite::Error::Utf8(_))) => Incoming::NotUtf8,
-            Some(Err(
-                tungstenite::Error::Io(_)
-                | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
-            )) => Incoming::Closed,
-            Some(Err(_)) => Incoming::Broken,
-        }
+        poll_fn(|cx| self.poll_recv(cx)).await
     }
 
     /// What has already come from the client, without waiting.
@@ -151,97 +179,159 @@ impl Socket {
     /// Sends the close code, if there is one to send, and waits a moment for the client to take it: a
     /// connection dropped with unread bytes is reset, and the code is lost with it.
     pub(crate) async fn close(mut self, code: Option<(u16, &'static str)>) {
+        if let Some((code, reason)) = code {
+            put_header(
+                &mut self.unsent,
+                OpCode::Control(Control::Close),
+                2 + reason.len(),
+            );
+            self.unsent.extend_from_slice(&code.to_be_bytes());
+            self.unsent.extend_from_slice(reason.as_bytes());
+        }
         let goodbye = async {
-            let said = match code {
-                Some((code, reason)) => {
-                    let frame = CloseFrame {
-                        code: CloseCode::from(code),
-                        reason: reason.into(),
-                    };
-                    self.stream.send(Message::Close(Some(frame))).await
-                }
-                // The client's own close is answered by what is flushed here.
-                None => self.stream.flush().await,
-            };
-            said.map_err(io::Error::other)?;
-            let io = self.stream.get_mut();
-            io.shutdown().await?;
+            self.flush()
+                .await
+                .map_err(|_| io::ErrorKind::ConnectionReset)?;
+            self.tcp.shutdown().await?;
             let mut ignored = [0; 1024];
-            while io.read(&mut ignored).await? > 0 {}
+            while self.tcp.read(&mut ignored).await? > 0 {}
             io::Result::Ok(())
         };
-        match timeout(GOODBYE, goodbye).await {
+        match timeout(GOODBYE, pin!(goodbye)).await {
             Ok(Ok(())) => {}
             // The peer is gone or mute; there is nobody left to tell.
             Ok(Err(_)) | Err(_) => tracing::debug!("a stream ended without a goodbye"),
         }
     }
 
-    async fn feed_fragment(
-        &mut self,
-        payload: Bytes,
-        first: bool,
-        last: bool,
-    ) -> Result<(), WriteError> {
-        let opcode = OpCode::Data(if first { Data::Text } else { Data::Continue });
-        let frame = Message::Frame(Frame::message(payload, opcode, last));
-        watched(&self.written, self.stall, self.stream.feed(frame)).await
-    }
-}
-
-/// Waits for a write as long as bytes move.
-async fn watched<T>(
-    written: &AtomicU64,
-    stall: Duration,
-    write: impl Future<Output = Result<T, tungstenite::Error>>,
-) -> Result<T, WriteError> {
-    let mut write = pin!(write);
-    loop {
-        let before = written.load(Ordering::Relaxed);
-        match timeout(stall, write.as_mut()).await {
-            Ok(done) => return done.map_err(|_| WriteError::Gone),
-            Err(_) if written.load(Ordering::Relaxed) == before => {
-                return Err(WriteError::Stalled);
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            if self.hungry && ready!(self.tcp.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(Incoming::Closed);
             }
-            Err(_) => {}
+            let machine = self.machine.get_or_insert_with(|| Box::new(new_machine()));
+            let mut wire = Wire {
+                tcp: &self.tcp,
+                early: &mut self.early,
+                unsent: &mut self.unsent,
+            };
+            let read = machine.read(&mut wire);
+            // Pongs and closes wait in the machine until somebody asks for them.
+            let answered = machine.flush(&mut wire);
+            match incoming(read) {
+                Some(incoming) => {
+                    self.hungry = false;
+                    return Poll::Ready(incoming);
+                }
+                None if answered.is_err() => return Poll::Ready(Incoming::Closed),
+                None => self.hungry = true,
+            }
+        }
+    }
+
+    /// Gives the kernel what it takes at once and keeps the rest.
+    fn write_or_keep(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        let written = if self.unsent.is_empty() {
+            match self.tcp.try_write(bytes) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return Err(WriteError::Gone),
+            }
+        } else {
+            0
+        };
+        self.unsent
+            .extend_from_slice(bytes.get(written..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Waits until the kernel takes some of it; a peer that lets it take nothing is stalled.
+    async fn write_some(&self, bytes: &[u8]) -> Result<usize, WriteError> {
+        loop {
+            match self.tcp.try_write(bytes) {
+                Ok(0) => return Err(WriteError::Gone),
+                Ok(written) => return Ok(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(WriteError::Gone),
+            }
+            match timeout(self.stall, self.tcp.writable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(WriteError::Gone),
+                Err(_) => return Err(WriteError::Stalled),
+            }
         }
     }
 }
 
-/// The connection, with a count of the bytes that the kernel has taken.
-struct Counted {
-    io: TokioIo<Upgraded>,
-    written: Arc<AtomicU64>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let taken = Pin::new(&mut self.io).poll_write(cx, buf);
-        if let Poll::Ready(Ok(bytes)) = taken {
-            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+/// None: nothing more has come yet.
+fn incoming(read: Result<Message, tungstenite::Error>) -> Option<Incoming> {
+    Some(match read {
+        Ok(Message::Text(text)) => Incoming::Text(text.as_str().to_owned()),
+        Ok(Message::Binary(_)) => Incoming::Binary,
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Incoming::Control,
+        Ok(Message::Close(_)) => Incoming::Closed,
+        Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            return None;
         }
-        taken
+        Err(tungstenite::Error::Capacity(_)) => Incoming::TooBig,
+        Err(tungstenite::Error::Utf8(_)) => Incoming::NotUtf8,
+        Err(
+            tungstenite::Error::Io(_)
+            | tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+        ) => Incoming::Closed,
+        Err(_) => Incoming::Broken,
+    })
+}
+
+fn new_machine() -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(INCOMING_BYTES_MAX))
+        .max_frame_size(Some(INCOMING_BYTES_MAX));
+    WebSocketContext::new(Role::Server, Some(config))
+}
+
+/// The header of a whole, unmasked frame.
+fn put_header(out: &mut Vec<u8>, opcode: OpCode, length: usize) {
+    let header = FrameHeader {
+        opcode,
+        ..FrameHeader::default()
+    };
+    // A Vec takes everything.
+    if header.format(length as u64, out).is_err() {
+        out.clear();
+    }
+}
+
+/// The stream as tungstenite sees it: reads what is there, and its writes never block.
+struct Wire<'s> {
+    tcp: &'s TcpStream,
+    early: &'s mut Bytes,
+    unsent: &'s mut Vec<u8>,
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.early.is_empty() {
+            return self.tcp.try_read(buf);
+        }
+        let taken = self.early.len().min(buf.len());
+        self.early
+            .copy_to_slice(buf.get_mut(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.unsent.extend_from_slice(buf);
+        Ok(buf.len())
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

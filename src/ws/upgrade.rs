@@ -6,11 +6,11 @@ use std::{any::Any, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{Path, Query, Request, State, rejection::PathRejection},
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::OnUpgrade;
-use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tungstenite::handshake::server::create_response_with_body;
 
 use crate::{
     auth::Principal,
@@ -22,8 +22,9 @@ use super::{
     feed_reader::Access,
     identity::{SUBPROTOCOL, identify, offers_subprotocol},
     problem::Problem,
-    session::{Caller, Session},
+    session::Session,
     start::{Asked, FROM_RULE},
+    subscription::Caller,
 };
 
 /// How long a connect waits for the views to know what is in the log.
@@ -48,28 +49,50 @@ pub(super) async fn check_in(
     request: Request,
 ) -> Response {
     let opened = async {
-        let principal = caller(&streams, &request)?;
-        let gathering = event_id
-            .ok()
-            .and_then(|Path(event_id)| event_id.parse().ok())
-            .ok_or_else(Problem::no_such_gathering)?;
-        let access = access(&streams, principal, gathering).await?;
-        upgrade(&streams, request, Caller::CheckIn(access))
+        let (caller, from) =
+            check_in_caller(&streams, event_id, (request.headers(), request.uri())).await?;
+        upgrade(&streams, request, caller, from)
     };
     opened.await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// `GET /ws/events/dashboard`: all gatherings that the caller may see.
 pub(super) async fn dashboard(State(streams): State<Streams>, request: Request) -> Response {
-    caller(&streams, &request)
-        .and_then(|principal| upgrade(&streams, request, Caller::Dashboard(principal)))
+    dashboard_caller(&streams, (request.headers(), request.uri()))
+        .and_then(|(caller, from)| upgrade(&streams, request, caller, from))
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-fn caller(streams: &Streams, request: &Request) -> Result<Principal, Problem> {
+/// Who asks for a gathering's stream, and from where on.
+pub(super) async fn check_in_caller(
+    streams: &Streams,
+    event_id: Result<Path<String>, PathRejection>,
+    (headers, uri): (&HeaderMap, &Uri),
+) -> Result<(Caller, Option<Asked>), Problem> {
+    let principal = caller(streams, headers, uri)?;
+    let gathering = event_id
+        .ok()
+        .and_then(|Path(event_id)| event_id.parse().ok())
+        .ok_or_else(Problem::no_such_gathering)?;
+    let access = access(streams, principal, gathering).await?;
+    let from = from(&query(uri)?)?;
+    Ok((Caller::CheckIn(access), from))
+}
+
+/// Who asks for the stream of all gatherings, and from where on.
+pub(super) fn dashboard_caller(
+    streams: &Streams,
+    (headers, uri): (&HeaderMap, &Uri),
+) -> Result<(Caller, Option<Asked>), Problem> {
+    let principal = caller(streams, headers, uri)?;
+    let from = from(&query(uri)?)?;
+    Ok((Caller::Dashboard(principal), from))
+}
+
+fn caller(streams: &Streams, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Problem> {
     identify(
-        request.headers(),
-        &query(request.uri())?,
+        headers,
+        &query(uri)?,
         &streams.0.authenticator,
         &streams.0.allowed_origins,
         Timestamp::now(),
@@ -108,8 +131,12 @@ async fn access(
     Ok(access)
 }
 
-fn upgrade(streams: &Streams, mut request: Request, caller: Caller) -> Result<Response, Problem> {
-    let from = from(&query(request.uri())?)?;
+fn upgrade(
+    streams: &Streams,
+    mut request: Request,
+    caller: Caller,
+    from: Option<Asked>,
+) -> Result<Response, Problem> {
     let mut response =
         create_response_with_body(&request, Body::empty).map_err(|_| not_a_websocket())?;
     let on_upgrade = request
@@ -149,12 +176,11 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
 }
 
 fn from(query: &[(String, String)]) -> Result<Option<Asked>, Problem> {
-    let wrong = |rule| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", rule);
     let mut given = query.iter().filter(|(name, _)| name == "from");
     match (given.next(), given.next()) {
         (None, _) => Ok(None),
-        (Some((_, text)), None) => text.parse().map(Some).map_err(wrong),
-        (Some(_), Some(_)) => Err(wrong(FROM_RULE)),
+        (Some((_, text)), None) => text.parse().map(Some).map_err(Problem::invalid_field),
+        (Some(_), Some(_)) => Err(Problem::invalid_field(FROM_RULE)),
     }
 }
 

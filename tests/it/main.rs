@@ -55,6 +55,8 @@ mod stream_replay;
 #[cfg(test)]
 mod stream_server;
 #[cfg(test)]
+mod stream_sse;
+#[cfg(test)]
 mod stream_stage;
 #[cfg(test)]
 mod tidy;

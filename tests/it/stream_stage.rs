@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use doorbook::{
     auth::{Authenticator, Claims, mint},
     commands::{
@@ -26,6 +27,8 @@ use doorbook::{
     ws::{Limits, Streams, router},
 };
 use futures_util::{SinkExt, StreamExt};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_tungstenite::{
@@ -65,7 +68,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = router(streams.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        tokio::spawn(serve(listener, app));
         Self {
             commands: CommandHandler::new(log.clone()),
             log,
@@ -196,6 +199,17 @@ impl Stage {
         let tcp = socket.connect(self.address).await.unwrap();
         let asking = Asking::bearer(&superuser());
         upgrade(self.address, tcp, path, &asking).await.unwrap().0
+    }
+}
+
+/// As the server serves, without its doors.
+async fn serve(listener: TcpListener, app: Router) {
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let connection = http1::Builder::new()
+            .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app.clone()))
+            .with_upgrades();
+        tokio::spawn(connection);
     }
 }
 
