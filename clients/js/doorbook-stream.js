@@ -382,8 +382,8 @@ export class DoorbookStream {
     }
     if (!(await this.#hand(session, message))) return;
     ({ epoch: this.#epoch, offset: this.#offset } = cursor);
-    // Without a start there is no `caught_up`: the snapshot is the present.
-    if (session.from === undefined) session.live = true;
+    // A snapshot is of the present, whether or not `caught_up` follows it.
+    session.live = true;
   }
 
   /** The server says how far it has sent everything. It cannot be behind what it has sent, nor in another log. */

@@ -75,6 +75,18 @@ export async function log(after = 0) {
   }
 }
 
+/** A gathering with three guests, and the offsets of what the log says of it after a cursor. */
+export async function party(name) {
+  const eventId = await gathering(name);
+  const codes = [1, 2, 3].map((n) => `${eventId.slice(-8)}-${n}`);
+  for (const code of codes) await register(eventId, code);
+  const ours = async (cursor) => {
+    const entries = await log(Number(cursor.split(':').at(-1)));
+    return entries.filter(({ event_id }) => event_id === eventId).map(({ offset }) => offset);
+  };
+  return { eventId, codes, ours };
+}
+
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** `kill`: SIGKILL, and the same data at the same address. `replace the log`: the same with new data. */

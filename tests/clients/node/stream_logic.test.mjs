@@ -173,10 +173,23 @@ test('a reset drops the position, and the snapshot sets the new one', async (t) 
   await until('the reset', () => got.length === 1);
   await until('no position', () => stream.cursor === undefined);
   first.say(snapshot(3, OTHER_EPOCH), event(4), caughtUp(4, OTHER_EPOCH));
-  await until('live', () => stream.status.state === 'live');
+  await until('event 4', () => stream.cursor === cursor(4, OTHER_EPOCH));
+  assert.equal(stream.status.state, 'live');
   assert.deepEqual(got, ['reset', 'initial_data', 4]);
   assert.equal(stream.cursor, cursor(4, OTHER_EPOCH));
   assert.deepEqual(states(), ['connecting', 'catching_up', 'live']);
+});
+
+test('a reset may come in the middle', async (t) => {
+  const { first, stream, got, states } = await live(t);
+  first.say(event(11), { type: 'reset', reason: 'view_changed' }, event(5));
+  await until('the fault', () => stream.counters.faults === 1);
+  assert.deepEqual(got, ['initial_data', 11, 'reset'], 'nothing may come between it and its snapshot');
+  const again = await live(t);
+  again.first.say({ type: 'reset', reason: 'view_changed' }, snapshot(5), event(6));
+  await until('event 6', () => again.got.at(-1) === 6);
+  assert.deepEqual(again.states().slice(-2), ['catching_up', 'live']);
+  assert.deepEqual(states().slice(0, 3), ['connecting', 'catching_up', 'live']);
 });
 
 test('a snapshot where a replay was asked for is a reset by another name', async (t) => {
