@@ -225,7 +225,7 @@ export class DoorbookStream {
   open(): this;
   /** Ends the stream; nothing is handed over any more. */
   close(): void;
-  /** False when there is no connection. */
+  /** Sends `get_participants` or `ping`; false when there is no connection. `resume` is the stream's own to send. */
   send(message: { type: string; [field: string]: unknown }): boolean;
   /** Everything up to here has been taken by the handler. */
   get cursor(): Cursor | undefined;

@@ -34,7 +34,6 @@ const SYSTEM_CLOCK = {
 export class DoorbookStream {
   #options;
   #clock;
-  #heartbeatMs;
 
   // Where we are: everything up to and including this offset of this log has been handled.
   #epoch;
@@ -65,9 +64,9 @@ export class DoorbookStream {
 
   constructor(options) {
     if (typeof options?.onMessage !== 'function') throw new TypeError('onMessage must be a function');
-    this.#options = { WebSocket: globalThis.WebSocket, fetch: globalThis.fetch, ...options };
+    const { WebSocket, fetch, location } = globalThis;
+    this.#options = { url: location?.origin, heartbeatMs: HEARTBEAT_MS, WebSocket, fetch, ...options };
     this.#clock = { ...SYSTEM_CLOCK, ...options.clock };
-    this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     this.#startFrom(options.from);
     if (!this.#options.WebSocket) throw new TypeError('there is no WebSocket here: pass one, such as that of the npm package ws');
     this.#url('ws');
@@ -88,12 +87,12 @@ export class DoorbookStream {
     if (this.#closed === undefined) this.#stop({ reason: 'closed_here' });
   }
 
-  /** Sends a message such as `{type: 'get_participants'}`; false when there is no connection. */
+  /** Sends a message such as `{type: 'get_participants'}` (never `resume`); false when there is no connection. */
   send(message) {
-    const socket = this.#session?.socket;
-    if (socket === undefined || this.#session.over || socket.readyState !== 1) return false;
-    socket.send(JSON.stringify(message));
-    return true;
+    const { socket, over } = this.#session ?? {};
+    const isOpen = !over && socket?.readyState === 1;
+    if (isOpen) socket.send(JSON.stringify(message));
+    return isOpen;
   }
 
   /** Where to go on, for `from` of another stream; undefined before there is a position. */
@@ -103,16 +102,12 @@ export class DoorbookStream {
   }
 
   get status() {
-    const status = { state: this.#state(), lastHeardAt: this.#lastHeardAt, asOf: this.#asOf };
-    if (this.#retryAt !== undefined) status.retryAt = this.#retryAt;
-    return this.#closed === undefined ? status : { ...status, ...this.#closed };
+    return { state: this.#state(), lastHeardAt: this.#lastHeardAt, asOf: this.#asOf, retryAt: this.#retryAt, ...this.#closed };
   }
 
   get counters() {
     return { ...this.#counters };
   }
-
-  // Connecting
 
   async #connect() {
     const generation = (this.#generation += 1);
@@ -182,7 +177,7 @@ export class DoorbookStream {
       this.#askWhy(session);
       return;
     }
-    if (this.#clock.monotonic() - session.openedAt >= STABLE_MS) this.#attempt = 0;
+    session.closedAt = this.#clock.monotonic();
     // Its turn comes after the messages that came before it.
     this.#enqueue(session, { end: () => this.#goOnAfter(code) });
   }
@@ -205,21 +200,16 @@ export class DoorbookStream {
     const { getToken, getTicket, fetch } = this.#options;
     const generation = this.#generation;
     if (fetch === undefined || (getTicket && !token)) return this.#retry();
-    const unanswered = new AbortController();
-    this.#later('connect', CONNECT_MS_MAX, () => unanswered.abort());
-    let answer;
-    try {
-      const headers = token ? { authorization: `Bearer ${token}` } : {};
-      answer = await fetch(this.#url('http').href, { method: 'HEAD', headers, credentials: 'include', signal: unanswered.signal });
-    } catch {
-      // Nobody there, or nothing that a page of another origin may read.
-    }
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const signal = AbortSignal.timeout(CONNECT_MS_MAX);
+    // No answer: nobody there, or nothing that a page of another origin may read.
+    const answer = await fetch(this.#url('http').href, { method: 'HEAD', headers, credentials: 'include', signal }).catch(() => undefined);
     if (generation !== this.#generation) return;
-    this.#cancel('connect');
     const isRefusal = answer?.headers.get('content-type')?.startsWith('application/problem+json');
     if (!isRefusal) return this.#retry();
     const { status } = answer;
     this.#problem({ kind: 'refused', status });
+    if (generation !== this.#generation) return;
     if (FINAL_STATUSES.has(status) || (status === 401 && !getToken && !getTicket)) return this.#stop({ reason: 'refused', code: status });
     if (status === 401) this.#tokenReason = 'expired';
     const seconds = Number(answer.headers.get('retry-after'));
@@ -242,10 +232,11 @@ export class DoorbookStream {
 
   /** Gives up the connection, or the attempt at one, and tries again. */
   #fail(problem) {
-    this.#generation += 1;
+    const generation = (this.#generation += 1);
     this.#forget(this.#session);
     this.#problem(problem);
-    if (this.#closed === undefined) this.#retry();
+    // Whoever heard of it may have closed the stream, or opened it again.
+    if (generation === this.#generation) this.#retry();
   }
 
   #stop(closed) {
@@ -264,12 +255,11 @@ export class DoorbookStream {
     session.over = true;
     session.forgotten = true;
     session.waiting.length = 0;
+    if ((session.closedAt ?? this.#clock.monotonic()) - session.openedAt >= STABLE_MS) this.#attempt = 0;
     if (this.#session === session) this.#session = undefined;
     this.#cancel('connect', 'renew');
     session.socket.close();
   }
-
-  // Hearing
 
   #heard(session, data) {
     const heardAt = this.#clock.now();
@@ -302,7 +292,7 @@ export class DoorbookStream {
   }
 
   #listenForSilence() {
-    const limitMs = SILENT_HEARTBEATS_MAX * this.#heartbeatMs;
+    const limitMs = SILENT_HEARTBEATS_MAX * this.#options.heartbeatMs;
     this.#silentSince = this.#clock.monotonic();
     const look = () => {
       const leftMs = this.#silentSince + limitMs - this.#clock.monotonic();
@@ -314,8 +304,6 @@ export class DoorbookStream {
     };
     this.#later('silence', limitMs, look);
   }
-
-  // Handing over
 
   #enqueue(session, item) {
     if (session.waiting.length >= WAITING_MESSAGES_MAX && item.end === undefined) {
@@ -378,7 +366,6 @@ export class DoorbookStream {
       this.#counters.faults += 1;
       this.#problem({ kind: 'start_ignored' });
       await this.#takeReset(session, { type: 'reset', reason: 'start_ignored' });
-      if (session.forgotten) return;
     }
     if (!(await this.#hand(session, message))) return;
     ({ epoch: this.#epoch, offset: this.#offset } = cursor);
@@ -432,6 +419,7 @@ export class DoorbookStream {
 
   /** Whether the handler has taken it. When it has not, the message comes again, on another connection. */
   async #hand(session, message) {
+    if (session.forgotten) return false;
     try {
       await this.#options.onMessage(message, { live: session.live });
       this.#counters.delivered += 1;
@@ -449,8 +437,6 @@ export class DoorbookStream {
     this.#counters.faults += 1;
     this.#fail(problem);
   }
-
-  // Telling
 
   #state() {
     if (this.#closed !== undefined) return 'closed';
@@ -483,18 +469,16 @@ export class DoorbookStream {
 
   /** Of the stream (`ws`), or of a list for which a caller needs to be who may read the stream (`http`). */
   #url(scheme) {
-    const url = new URL(this.#options.url ?? globalThis.location?.origin);
+    const url = new URL(this.#options.url);
     url.protocol = url.protocol.replace(/^(http|ws)/, scheme);
     const { eventId } = this.#options;
     const id = encodeURIComponent(eventId ?? '');
-    const path = {
-      ws: eventId === undefined ? '/ws/events/dashboard/' : `/ws/events/checkin/${id}/`,
-      http: eventId === undefined ? '/api/events/' : `/api/events/${id}/participants/`,
-    };
-    url.pathname = url.pathname.replace(/\/$/, '') + path[scheme];
-    url.search = scheme === 'http' ? '?limit=1' : '';
-    url.hash = '';
-    return url;
+    const paths =
+      eventId === undefined
+        ? { ws: '/ws/events/dashboard/', http: '/api/events/?limit=1' }
+        : { ws: `/ws/events/checkin/${id}/`, http: `/api/events/${id}/participants/?limit=1` };
+    const below = url.pathname.replace(/\/$/, '');
+    return new URL(below + paths[scheme], url);
   }
 
   #startFrom(from) {

@@ -17,9 +17,10 @@ export class Seat {
 
   /**
    * `lifetimes`: of the tokens that the stream is given, one after the other, in seconds, and the last one again
-   * and again; unless it is `renewable`, none is to be had before one has run out. `token`: this one. Without both, the stream brings no token.
+   * and again; unless it is `renewable`, none is to be had before one has run out. `token`: this one. `tickets`: where
+   * to get one for each connection. Without all of them, the stream brings nothing.
    */
-  open(name, { lifetimes, renewable = true, token, ticket, stoppedClock, ...options }) {
+  open(name, { lifetimes, renewable = true, token, tickets, stoppedClock, ...options }) {
     const seen = { messages: [], states: [], problems: [], asked: [] };
     const tokens = [...(lifetimes ?? [])];
     const getToken = async ({ reason }) => {
@@ -28,7 +29,9 @@ export class Seat {
       return this.#mint(tokens.length > 1 ? tokens.shift() : tokens[0]);
     };
     const getTicket = async () => {
-      const answer = await fetch(ticket.url, { method: 'POST', headers: { authorization: `Bearer ${await this.#mint(60)}` } });
+      seen.asked.push('ticket');
+      const answer = await fetch(tickets, { method: 'POST', headers: { authorization: `Bearer ${await this.#mint(60)}` } });
+      if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
       return (await answer.json()).ticket;
     };
     const clock = stoppedClock ? new Clock() : undefined;
@@ -37,7 +40,7 @@ export class Seat {
       ...options,
       ...(lifetimes && { getToken }),
       ...(token && { getToken: () => token }),
-      ...(ticket && { getTicket }),
+      ...(tickets && { getTicket }),
       ...(clock && { clock }),
       onMessage: (message) => {
         seen.messages.push(message);

@@ -291,6 +291,28 @@ test('the back-off doubles up to its cap, with full jitter, and starts over afte
   assert.equal(delay(), 125);
 });
 
+test('a stream that is closed and opened from within its own reports is one stream', async (t) => {
+  for (const first of [heartbeat(9), snapshot(10), '{']) {
+    let problems = 0;
+    const { peer, clock, stream, got } = await staged(t, {
+      from: cursor(10),
+      onProblem: () => {
+        problems += 1;
+        stream.close();
+        if (problems === 1) stream.open();
+      },
+    });
+    stream.open();
+    (await peer.connection(1)).say(first);
+    const second = await peer.connection(2);
+    second.say(event(11));
+    await until('event 11', () => got.at(-1) === 11);
+    clock.advance(20_000);
+    assert.deepEqual(got, [11], 'nothing of the connection that was closed');
+    assert.equal(peer.connections.length, 2);
+  }
+});
+
 for (const code of [1000, 1001, 1006, 1011, 1012, 1013, 4408, 4429, 4499]) {
   test(`a connection closed with ${code} comes back by its cursor`, async (t) => {
     const { first, peer, clock, stream } = await live(t);
