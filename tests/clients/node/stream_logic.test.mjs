@@ -313,6 +313,15 @@ test('a stream that is closed and opened from within its own reports is one stre
   }
 });
 
+test('a stream that is closed from within its own reports stays closed', async (t) => {
+  const { first, peer, clock, stream } = await live(t, 10, { onProblem: () => stream.close() });
+  first.say('{');
+  await until('the end', () => stream.status.state === 'closed');
+  assert.equal(clock.pending, 0);
+  clock.advance(20_000);
+  assert.equal(peer.connections.length, 1);
+});
+
 for (const code of [1000, 1001, 1006, 1011, 1012, 1013, 4408, 4429, 4499]) {
   test(`a connection closed with ${code} comes back by its cursor`, async (t) => {
     const { first, peer, clock, stream } = await live(t);
