@@ -8,7 +8,7 @@ mkdir -p "$target"
 
 if ! cmp -s "$here/python/requirements.txt" "$target/python/requirements.txt"; then
     python3 -m venv --clear "$target/python"
-    "$target/python/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
+    "$target/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/python/requirements.txt"
     cp "$here/python/requirements.txt" "$target/python/requirements.txt"
 fi
 

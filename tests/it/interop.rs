@@ -1,11 +1,35 @@
-//! Clients that nobody here wrote (Python `websockets`, npm `ws`) follow the contract against a
-//! whole server. The scripts in `tests/clients/` say what they check; here they are only run.
-
-use std::path::{Path, PathBuf};
+//! Clients that nobody here wrote follow the contract against a whole server: Python `websockets` and
+//! `aiohttp`, npm `ws` and `eventsource`, `curl -N`, Chromium's own `WebSocket` and `EventSource`, and one
+//! in the shape of the origin's. The scripts in `tests/clients/` say what they check; here they are only run.
 
 use tokio::process::Command;
 
-use crate::harness::{TestServer, ann};
+use crate::{
+    harness::{TestServer, ann},
+    story::{self, prepared, script, tell},
+};
+
+#[test]
+fn npm_eventsource_and_curl_follow_the_event_streams() {
+    tell(story::node("node/sse_node.mjs"));
+}
+
+#[test]
+fn chromium_s_own_websocket_and_the_client_of_the_origin_work_by_cookie() {
+    tell(story::node("node/natives_chromium.mjs"));
+}
+
+#[test]
+fn the_client_of_the_origin_works_in_node_by_header_and_by_subprotocol() {
+    tell(story::node("node/origin_node.mjs"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_aiohttp_follows_both_streams() {
+    let mut client = Command::new(prepared("python/bin/python"));
+    client.arg(script("python/aiohttp_client.py"));
+    run(client).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_websockets_follows_the_contract() {
@@ -39,23 +63,4 @@ async fn run(mut client: Command) {
     let reason = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{reason}\nuntil then:\n{said}");
     server.stop().await;
-}
-
-fn script(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(path)
-}
-
-/// What `tests/clients/prepare.sh` put beside the build.
-fn prepared(path: &str) -> PathBuf {
-    // CARGO_TARGET_TMPDIR is <target>/tmp.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let path = target.join("clients").join(path);
-    assert!(
-        path.exists(),
-        "{} is missing: run tests/clients/prepare.sh first (needs python3 and npm)",
-        path.display()
-    );
-    path
 }

@@ -47,7 +47,11 @@ mod process;
 #[cfg(test)]
 mod raw_stream;
 #[cfg(test)]
+mod story;
+#[cfg(test)]
 mod stream_cases;
+#[cfg(test)]
+mod stream_client;
 #[cfg(test)]
 mod stream_closing;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a process that starts or ends is looked at.
 const POLL: Duration = Duration::from_millis(3);
-const SECRET: &str = "a secret of the tests, 32 bytes and more";
+pub(crate) const SECRET: &str = "a secret of the tests, 32 bytes and more";
 
 /// Ports below the range from which the system gives clients theirs, so that no connection of another
 /// test can sit on one between two starts.
@@ -59,7 +59,10 @@ impl Process {
 
     /// The same under another program, such as `strace` with its arguments.
     pub(crate) fn spawn_under(wrapper: &[&str], data: &Path) -> Self {
-        let address = free_address();
+        Self::spawn_at(wrapper, data, free_address())
+    }
+
+    fn spawn_at(wrapper: &[&str], data: &Path, address: SocketAddr) -> Self {
         let said = data.with_extension("said");
         let out = fs::OpenOptions::new()
             .create(true)
@@ -96,6 +99,13 @@ impl Process {
 
     pub(crate) fn start(data: &Path) -> Self {
         let mut process = Self::spawn(data);
+        process.wait_ready();
+        process
+    }
+
+    /// The same where another one was, for clients that come back to it.
+    pub(crate) fn start_at(data: &Path, address: SocketAddr) -> Self {
+        let mut process = Self::spawn_at(&[], data, address);
         process.wait_ready();
         process
     }
