@@ -20,6 +20,11 @@ fn chromium_s_own_websocket_and_the_client_of_the_origin_work_by_cookie() {
 }
 
 #[test]
+fn chromium_s_own_eventsource_resumes_by_itself_by_cookie() {
+    tell(story::node("node/eventsource_chromium.mjs"));
+}
+
+#[test]
 fn the_client_of_the_origin_works_in_node_by_header_and_by_subprotocol() {
     tell(story::node("node/origin_node.mjs"));
 }
