@@ -4,26 +4,14 @@
 //! The accept loop is our own, since `axum::serve` has neither header timeouts nor limits on
 //! connections, and forgets sockets at stop.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use rustix::net::sockopt;
 use thiserror::Error;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpSocket, TcpStream},
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
@@ -32,7 +20,10 @@ use crate::{
     commands::CommandHandler,
     config::{Config, IMPORT_TIMEOUT, Limits},
     events::log::{AppendError, Log, OpenError, OpenReport},
-    http::{self, App},
+    http::{
+        self, App,
+        places::{Place, Places, turn_away},
+    },
     projections::{ViewError, Views},
     ws::{self, Streams},
 };
@@ -43,9 +34,6 @@ const BACKLOG: u32 = 4_096;
 const SEND_BUFFER_BYTES: u32 = 256 * 1024;
 /// Longest request header with all its fields, bytes. hyper itself takes at most 100 fields.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
-/// Clients that are told why they are turned away; more are just closed.
-const TURNED_AWAY_MAX: usize = 64;
-const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// After a failed accept (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The kernel ends a connection whose peer takes nothing, or has vanished, after this long, ms. WebSockets
@@ -265,7 +253,11 @@ async fn accept(
     connections: &TaskTracker,
     shutdown: &Shutdown,
 ) {
-    let places = Places::new(app.clone(), limits);
+    let places = Places::new(
+        app.clone(),
+        limits.connections,
+        limits.connections_per_address,
+    );
     loop {
         let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -290,12 +282,7 @@ async fn accept(
             }
             Err(Some((answer, place))) => {
                 connections.spawn(async move {
-                    // Somebody who hangs up before reading why has been turned away all the same.
-                    if let Ok(Err(error)) =
-                        tokio::time::timeout(TURNED_AWAY_TIMEOUT, turn_away(stream, answer)).await
-                    {
-                        tracing::debug!(%error, "a client hung up");
-                    }
+                    turn_away(stream, answer).await;
                     drop(place);
                 });
             }
@@ -347,101 +334,6 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
-}
-
-/// Counts connections, in all and by address.
-struct Places {
-    app: App,
-    total_max: usize,
-    per_address_max: usize,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Default)]
-struct Taken {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-    turned_away: usize,
-}
-
-/// Held while a connection lives, as a stream too.
-struct Place {
-    places: Arc<Places>,
-    /// None: one who is being turned away.
-    address: Option<IpAddr>,
-}
-
-impl Places {
-    fn new(app: App, limits: &Limits) -> Arc<Self> {
-        Arc::new(Self {
-            app,
-            total_max: limits.connections,
-            per_address_max: limits.connections_per_address,
-            taken: Mutex::default(),
-        })
-    }
-
-    /// A place, or what to answer (`None`: nothing) instead.
-    fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, Option<(&'static str, Place)>> {
-        let address = address.to_canonical();
-        let mut taken = self.taken.lock();
-        let own = taken.by_address.get(&address).copied().unwrap_or(0);
-        let answer = if taken.total >= self.total_max {
-            TOO_MANY
-        } else if own >= self.per_address_max {
-            TOO_MANY_OF_YOURS
-        } else {
-            taken.total += 1;
-            taken.by_address.insert(address, own + 1);
-            self.app.metrics.connections.increment(1.0);
-            return Ok(Place {
-                places: Arc::clone(self),
-                address: Some(address),
-            });
-        };
-        self.app.metrics.connections_refused.increment(1);
-        if taken.turned_away >= TURNED_AWAY_MAX {
-            return Err(None);
-        }
-        taken.turned_away += 1;
-        Err(Some((
-            answer,
-            Place {
-                places: Arc::clone(self),
-                address: None,
-            },
-        )))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
-        let Some(address) = self.address else {
-            taken.turned_away -= 1;
-            return;
-        };
-        taken.total -= 1;
-        if let Some(own) = taken.by_address.get_mut(&address) {
-            *own -= 1;
-            if *own == 0 {
-                taken.by_address.remove(&address);
-            }
-        }
-        self.places.app.metrics.connections.decrement(1.0);
-    }
-}
-
-const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\nconnection: close\r\n\r\n{\"type\":\"urn:doorbook:problem:too_many_connections\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"the server has as many connections as it takes\",\"code\":\"too_many_connections\"}";
-const TOO_MANY_OF_YOURS: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\nconnection: close\r\n\r\n{\"type\":\"urn:doorbook:problem:too_many_connections\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"your address has as many connections as it may\",\"code\":\"too_many_connections\"}";
-
-async fn turn_away(mut stream: TcpStream, answer: &str) -> io::Result<()> {
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await?;
-    // Closing with unread bytes resets the connection, and the answer would be lost with it.
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
-    Ok(())
 }
 
 /// What is done now and then while serving.

@@ -18,6 +18,7 @@ mod import;
 mod metrics;
 mod openapi;
 mod participants;
+pub mod places;
 mod problem;
 mod registration;
 mod scan_result;

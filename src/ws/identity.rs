@@ -2,7 +2,9 @@
 //! subprotocol `bearer.<JWT>`, then a one-time `?ticket=`. Never a token in the URL, which ends up in
 //! logs and histories; a ticket that ends up there has been used by then.
 //!
-//! A browser sends cookies to any page's WebSocket, so the `Origin` decides before anything else.
+//! A browser sends cookies to any page's WebSocket, so the `Origin` decides before anything else. It
+//! leaves it out where a page reads from its own server (`EventSource`), and says so otherwise
+//! (`Sec-Fetch-Site`), which no page can forge.
 
 use std::time::Instant;
 
@@ -126,10 +128,11 @@ fn is_token_name(name: &str) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether there is an `Origin`; one that is not allowed is refused whatever else is sent.
+/// Whether a page of ours asks; an `Origin` that is not allowed is refused whatever else is sent.
 fn check_origin(headers: &HeaderMap, allowed_origins: &[String]) -> Result<bool, Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(false);
+        let site = headers.get("sec-fetch-site");
+        return Ok(site.is_some_and(|site| site == "same-origin"));
     };
     let host = headers
         .get(header::HOST)

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     events::{
@@ -80,7 +80,7 @@ pub(crate) enum ServerMessage<'a> {
         timestamp: Timestamp,
     },
     Pong {
-        timestamp: &'a Value,
+        timestamp: &'a RawValue,
         server_time: Timestamp,
     },
     AuthExpiring {
@@ -282,12 +282,12 @@ fn update_data(event: &Event) -> UpdateData<'_> {
 }
 
 /// What a client asks for.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum ClientMessage {
     GetParticipants,
     /// The timestamp goes back as it came, whatever it is; null when there is none.
     Ping {
-        timestamp: Value,
+        timestamp: Box<RawValue>,
     },
     Auth {
         token: Arc<str>,
@@ -338,7 +338,7 @@ impl ClientMessage {
         match kind.as_str() {
             "get_participants" => Ok(Self::GetParticipants),
             "ping" => Ok(Self::Ping {
-                timestamp: fields.remove("timestamp").unwrap_or_default(),
+                timestamp: timestamp_of(text),
             }),
             "auth" => match fields.remove("token") {
                 Some(Value::String(token)) => Ok(Self::Auth {
@@ -367,28 +367,42 @@ impl ClientMessage {
     }
 }
 
+/// A ping's timestamp as its bytes stand there: a number must not change its digits.
+fn timestamp_of(text: &str) -> Box<RawValue> {
+    #[derive(Deserialize)]
+    struct Ping {
+        timestamp: Option<Box<RawValue>>,
+    }
+    serde_json::from_str(text)
+        .ok()
+        .and_then(|ping: Ping| ping.timestamp)
+        .unwrap_or_else(|| RawValue::NULL.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 
     #[test]
     fn a_ping_keeps_its_timestamp_whatever_it_is() {
-        for timestamp in [json!("2026-05-01T18:00:00Z"), json!(17), json!(null)] {
-            let text = json!({"type": "ping", "timestamp": timestamp}).to_string();
-            assert_eq!(
-                ClientMessage::parse(&text),
-                Ok(ClientMessage::Ping { timestamp })
-            );
+        let timestamp = |text: &str| match ClientMessage::parse(text) {
+            Ok(ClientMessage::Ping { timestamp }) => timestamp.get().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        for sent in [
+            r#""2026-05-01T18:00:00Z""#,
+            "17",
+            "1e2",
+            "123456789012345678901234567890",
+            "null",
+            r#"{"b": 1, "a": [2]}"#,
+        ] {
+            let text = format!(r#"{{"type": "ping", "timestamp": {sent}}}"#);
+            assert_eq!(timestamp(&text), sent);
         }
-        assert_eq!(
-            ClientMessage::parse(r#"{"type": "ping"}"#),
-            Ok(ClientMessage::Ping {
-                timestamp: Value::Null
-            }),
-            "a client that only asks whether we are there"
-        );
+        // A client that only asks whether we are there.
+        assert_eq!(timestamp(r#"{"type": "ping"}"#), "null");
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl Session {
 
     async fn hear(&mut self, incoming: Incoming) -> Result<(), Ending> {
         let limits = &self.subscription.streams().0.limits;
-        if self.rate.count() > limits.messages_per_second_max {
+        // Who says goodbye is answered, however much came before.
+        if incoming != Incoming::Closed && self.rate.count() > limits.messages_per_second_max {
             return Err(Ending::TooManyMessages);
         }
         match incoming {

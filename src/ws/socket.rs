@@ -19,7 +19,10 @@ use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use rustix::net::{Shutdown, sockopt};
+use rustix::{
+    io::Errno,
+    net::{SendFlags, Shutdown, sockopt},
+};
 use tokio::{net::TcpStream, time::timeout};
 use tungstenite::{
     self, Message,
@@ -47,6 +50,10 @@ const WRITE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// What the kernel holds for a client that does not read, bytes; it takes twice that for itself.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// How often a peer that takes nothing is looked at before its patience is over.
+const STALL_LOOKS: u32 = 8;
+/// Take what fits, or nothing.
+const NOW: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 /// How long a closing connection may take to hear its close code.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -269,17 +276,27 @@ impl Socket {
 
     /// Waits until the kernel takes some of it; a peer that lets it take nothing is stalled.
     async fn write_some(&self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let tcp = &self.line.tcp;
+        let mut waited = Duration::ZERO;
         loop {
-            match self.line.tcp.try_write(bytes) {
+            match tcp.try_write(bytes) {
                 Ok(0) => return Err(WriteError::Gone),
                 Ok(written) => return Ok(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(WriteError::Gone),
             }
-            match timeout(self.stall, self.line.tcp.writable()).await {
+            let step = self.stall / STALL_LOOKS;
+            match timeout(step, tcp.writable()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(WriteError::Gone),
-                Err(_) => return Err(WriteError::Stalled),
+                // The kernel calls a socket writable when a third of its buffer is free. A peer that
+                // reads slowly may take long to free so much; any room at all shows that it reads.
+                Err(_) => match rustix::net::send(tcp, bytes, NOW) {
+                    Ok(written) => return Ok(written),
+                    Err(Errno::AGAIN) if waited + step < self.stall => waited += step,
+                    Err(Errno::AGAIN) => return Err(WriteError::Stalled),
+                    Err(_) => return Err(WriteError::Gone),
+                },
             }
         }
     }

@@ -35,6 +35,8 @@ const CLOCK_LOOK_MAX_S: u64 = 3_600;
 /// Most reads in a row that find more; after them a reader counts as behind.
 const READS_BEFORE_BEHIND: u32 = 2;
 
+/// Who has asked for a place in the log, or was sent back to a snapshot, hears when it has caught up.
+const ANNOUNCE: bool = true;
 /// How every message begins.
 const TAG: &[u8] = br#"{"type":""#;
 
@@ -144,7 +146,7 @@ impl Subscription {
         caller: Caller,
         from: Option<Asked>,
     ) -> Result<Self, Ending> {
-        let (first, reader) = begin(&streams, &caller, from).await?;
+        let (first, reader) = begin(&streams, &caller, from, from.is_some()).await?;
         let clocks = Clocks::new(&streams);
         Ok(Self {
             streams,
@@ -167,7 +169,7 @@ impl Subscription {
 
     /// Starts again somewhere else.
     pub(crate) async fn restart(&mut self, from: Asked) -> Result<(), Ending> {
-        let (first, reader) = begin(&self.streams, &self.caller, Some(from)).await?;
+        let (first, reader) = begin(&self.streams, &self.caller, Some(from), ANNOUNCE).await?;
         self.first = first;
         self.reader = reader;
         Ok(())
@@ -279,7 +281,7 @@ impl Subscription {
         self.view_changed = false;
         let reason = ResetReason::ViewChanged;
         self.streams.0.metrics.reset(reason);
-        let (first, reader) = begin(&self.streams, &self.caller, None).await?;
+        let (first, reader) = begin(&self.streams, &self.caller, None, ANNOUNCE).await?;
         self.first = Outgoing::aside(&ServerMessage::Reset { reason })
             .into_iter()
             .chain(first)
@@ -381,6 +383,7 @@ async fn begin(
     streams: &Streams,
     caller: &Caller,
     from: Option<Asked>,
+    announce: bool,
 ) -> Result<(Vec<Outgoing>, StreamReader), Ending> {
     let views = &streams.0.views;
     let mut first = Vec::new();
@@ -402,7 +405,6 @@ async fn begin(
             offset
         }
     };
-    let announce = from.is_some();
     let reader = match caller {
         Caller::CheckIn(access) => {
             StreamReader::check_in(views, access.clone(), after, announce).await?

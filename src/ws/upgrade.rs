@@ -6,7 +6,7 @@ use std::{any::Any, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{Path, Query, Request, State, rejection::PathRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::OnUpgrade;
@@ -29,6 +29,9 @@ use super::{
 
 /// How long a connect waits for the views to know what is in the log.
 const VIEWS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// `Sec-WebSocket-Key`: 16 bytes in base64.
+const KEY_CHARS: usize = 24;
 
 /// What a request brings along that is to be kept until its stream has ended. The server hands its
 /// place for the connection in this way: it loses sight of a connection once that is upgraded.
@@ -131,6 +134,7 @@ fn upgrade(
     caller: Caller,
     from: Option<Asked>,
 ) -> Result<Response, Problem> {
+    check_handshake(&request)?;
     let mut response =
         create_response_with_body(&request, Body::empty).map_err(|_| not_a_websocket())?;
     let on_upgrade = request
@@ -155,6 +159,32 @@ fn upgrade(
         drop(kept.map(|KeptOpen(kept)| kept));
     });
     Ok(response)
+}
+
+/// What tungstenite leaves to its caller (RFC 6455, 4.2.1; RFC 9112, 3.2).
+fn check_handshake(request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    if !headers.contains_key(header::HOST) && request.version() == Version::HTTP_11 {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "host_missing",
+            "an HTTP/1.1 request names its Host",
+        ));
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY);
+    let sixteen_bytes = |key: &[u8]| {
+        let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+        key.len() == KEY_CHARS
+            && (key.strip_suffix(b"==")).is_some_and(|digits| digits.iter().all(in_base64))
+    };
+    if key.is_some_and(|key| !sixteen_bytes(key.as_bytes())) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "websocket_key",
+            "Sec-WebSocket-Key must be 16 bytes in base64",
+        ));
+    }
+    Ok(())
 }
 
 fn query(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {

@@ -383,3 +383,54 @@ async fn of_5001_gatherings_a_dashboard_shows_5000_and_http_shows_all() {
     assert_part_of(&shown, all);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_server_has_so_many_connections_and_a_stream_beyond_them_gets_429() {
+    let server = TestServer::start_with(|config| config.limits.connections = 2).await;
+    let first = open(&server, &root()).await;
+    let second = open(&server, &ann()).await;
+    assert_full(&server, &stu()).await;
+    first.leave().await;
+    let third = open_when_free(&server, &stu()).await;
+    for stream in [second, third] {
+        stream.leave().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn after_twenty_messages_a_goodbye_is_still_answered() {
+    let house = House::open().await;
+    for n in 0..2 {
+        let mut raw = house.stream(n).await;
+        let twenty: Vec<u8> = (0..20).flat_map(|n| ping(&n.to_string())).collect();
+        raw.send(&twenty).await;
+        for _ in 0..20 {
+            raw.expect("pong").await;
+        }
+        raw.leave().await;
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_very_slow_reader_is_kept_too() {
+    let stage = Stage::with(impatient()).await;
+    let gathering = stage.gathering("ada").await;
+    let mut slow = Raw::open_narrow(stage.address, &path(gathering), &superuser()).await;
+    slow.expect("initial_data").await;
+    let crowd = {
+        let people = (0..4_000).map(|n| (gathering, registration(&format!("guest-{n}"))));
+        all_at_once(&stage.commands, people)
+    };
+    let reading = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(10));
+        for _ in 0..400 {
+            pace.tick().await;
+            slow.message().await;
+            slow.message().await;
+        }
+    };
+    tokio::join!(crowd, reading);
+    assert_eq!(stage.streams.connections(), 1);
+}

@@ -221,3 +221,49 @@ async fn a_request_that_breaks_off_takes_no_place() {
     house.stream(1).await.leave().await;
     house.close().await;
 }
+
+#[tokio::test]
+async fn another_version_is_refused_with_the_one_that_is_spoken() {
+    let house = House::open().await;
+    for version in [
+        "0", "7", "8", "12", "14", "255", "thirteen", "-13", "13.0", "",
+    ] {
+        let fields = with(&[("Sec-WebSocket-Version", Some(version))]);
+        let (head, _raw) = ask(&house, "GET", "HTTP/1.1", &fields).await;
+        assert_eq!(head.status, 426, "{version:?}: {head:?}");
+        assert_eq!(head.header("upgrade"), Some("websocket"));
+        assert_eq!(
+            head.header("sec-websocket-version"),
+            Some("13"),
+            "{version:?}"
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_sixteen_bytes_in_base64_is_refused() {
+    let house = House::open().await;
+    for key in [
+        "",
+        "x",
+        "not base64!",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZQ==",
+        "dGhlIHNhbXBsZSBub25jZSBhbmQgbW9yZQ==",
+        "dGhl IHNhbXBsZSBub25jZQ==",
+    ] {
+        let fields = with(&[("Sec-WebSocket-Key", Some(key))]);
+        let (head, _raw) = ask(&house, "GET", "HTTP/1.1", &fields).await;
+        assert!([400, 426].contains(&head.status), "{key:?}: {head:?}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_names_no_host_is_refused() {
+    let house = House::open().await;
+    let (head, _raw) = ask(&house, "GET", "HTTP/1.1", &with(&[("Host", None)])).await;
+    assert_eq!(head.status, 400, "{head:?}");
+    house.close().await;
+}
