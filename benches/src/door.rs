@@ -2,7 +2,6 @@
 //! again, so there is no end of events with however few people.
 
 use std::{
-    fmt::Write as _,
     ops::Range,
     sync::{
         Arc,
@@ -42,29 +41,6 @@ impl Door {
         let way = if inward { "check-in" } else { "check-out" };
         let path = format!("/api/events/participants/{}/{way}/", code(person));
         let body = format!(r#"{{"scan_id":"s{serial}","gate":"north"}}"#);
-        json_post(request, &path, &self.token, &body);
-    }
-
-    /// Many people in one request.
-    pub(crate) fn batch(&self, scans: u64, request: &mut Vec<u8>) {
-        let mut body = String::from(r#"{"scans":["#);
-        for number in 0..scans {
-            let (serial, person, inward) = self.next();
-            let comma = if number > 0 { "," } else { "" };
-            let direction = if inward { "in" } else { "out" };
-            let code = code(person);
-            // Writing to a String cannot fail.
-            if write!(
-                body,
-                r#"{comma}{{"code":"{code}","direction":"{direction}","scan_id":"s{serial}","gate":"north"}}"#
-            )
-            .is_err()
-            {
-                body.clear();
-            }
-        }
-        body.push_str("]}");
-        let path = format!("/api/events/{}/scan/batch/", self.gathering);
         json_post(request, &path, &self.token, &body);
     }
 

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     child::{self, Child},
     doorbook_server::{SECRET, json_post, superuser_token},
+    frames,
     load::{self, Taken},
     peers,
 };
@@ -150,6 +151,26 @@ impl Origin {
             true
         });
         load::drive(self.address, CONNECTIONS, slice, requests)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The request of a stream of the event.
+    pub(crate) fn stream(&self) -> Vec<u8> {
+        let path = format!("/ws/events/checkin/{}/", self.event_id);
+        frames::upgrade(&path, &self.token)
+    }
+
+    /// One check-in a call, of the people that are registered; there must be enough of them.
+    pub(crate) fn check_ins(&self) -> impl FnMut(&mut Vec<u8>) + Send + 'static {
+        let (token, arrived) = (self.token.clone(), Arc::clone(&self.arrived));
+        move |request| {
+            let person = arrived.fetch_add(1, Ordering::Relaxed);
+            let path = format!("/api/events/participants/P{person}/check-in/");
+            json_post(request, &path, &token, "{}");
+        }
     }
 
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {

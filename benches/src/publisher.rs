@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::{
-    load::{End, end_of_answer},
+    load::{self, End, end_of_answer},
     raw_fanout::PUBLISH,
 };
 
@@ -23,6 +23,7 @@ pub(crate) struct Pace {
 }
 
 /// One answered command.
+#[derive(Clone, Copy)]
 pub(crate) struct Commit {
     pub(crate) sent: Instant,
     /// From `X-Offset`; 0 where there is none.
@@ -33,6 +34,8 @@ pub(crate) type Publishing = JoinHandle<Result<Vec<Commit>>>;
 
 /// Longest wait for one answer.
 const ANSWER: Duration = Duration::from_secs(60);
+/// Longest flood.
+const FLOOD: Duration = Duration::from_secs(120);
 
 /// A command a request.
 pub(crate) fn over_http(
@@ -51,6 +54,31 @@ pub(crate) fn over_http(
             let offset = read_answer(&mut stream, &mut answer)?;
             Ok(Commit { sent, offset })
         })
+    })
+}
+
+/// So many commands as fast as they are answered, over many connections. Which offset is whose is not told.
+pub(crate) fn flood(
+    address: SocketAddr,
+    connections: usize,
+    commands: u64,
+    mut request: impl FnMut(&mut Vec<u8>) + Send + 'static,
+) -> Publishing {
+    thread::spawn(move || {
+        let sent = Instant::now();
+        let mut left = commands;
+        let requests = Box::new(move |bytes: &mut Vec<u8>| {
+            let more = left > 0;
+            if more {
+                left -= 1;
+                request(bytes);
+            }
+            more
+        });
+        let taken = load::drive(address, connections, FLOOD, requests)?;
+        taken.all_answered()?;
+        ensure!(taken.answers == commands, "the flood took too long");
+        Ok(vec![Commit { sent, offset: 0 }; taken.answers as usize])
     })
 }
 
@@ -78,6 +106,7 @@ pub(crate) fn finish(publishing: Publishing) -> Result<Vec<Commit>> {
 }
 
 impl Pace {
+    /// Each when the one before is answered.
     pub(crate) const fn as_fast_as_it_goes(commands: u64) -> Self {
         Self {
             commands,
