@@ -41,6 +41,8 @@ mod naive;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod stream_dashboard;
 #[cfg(test)]
 mod stream_messages;
