@@ -12,6 +12,8 @@ DOORBOOK := $(TARGET)/debug/doorbook
 KILLS ?= 100
 CUTS ?=
 SEED ?=
+# How many seeds `make simulate` runs; SEED runs that one.
+SEEDS ?= 100
 # schemathesis: test cases per operation and run.
 EXAMPLES ?= 12
 ADVISORIES := https://github.com/RustSec/advisory-db
@@ -82,6 +84,10 @@ schemathesis: $(TARGET)/clients/schemathesis/ready ## fuzz a real server with it
 crash: export DOORBOOK_KILLS = $(KILLS)
 crash: ## strike down a busy server and hold it to what it acknowledged: KILLS=1000, as root CUTS=100
 	$(if $(CUTS),DOORBOOK_CUTS=$(CUTS)) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --workspace --test it crash:: -- --nocapture
+
+.PHONY: simulate
+simulate: ## live streams under random use, held against the log: SEEDS=1000, or SEED=… again
+	DOORBOOK_SEEDS=$(SEEDS) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --workspace --test it simulation:: -- --nocapture
 
 .PHONY: licences
 licences: $(TARGET)/tools/ready ## licences, banned crates and sources of every dependency (deny.toml)

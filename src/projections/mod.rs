@@ -29,6 +29,8 @@ mod person;
 pub mod reader;
 pub mod rebuild;
 mod runner;
+#[cfg(test)]
+mod seam;
 mod search;
 mod start;
 pub mod verify;

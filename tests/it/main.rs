@@ -47,6 +47,8 @@ mod process;
 #[cfg(test)]
 mod raw_stream;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod stream_cases;
