@@ -29,6 +29,8 @@ pub struct FeedReader {
     inner: Arc<Inner>,
     gathering: Arc<Gathering>,
     cursor: Offset,
+    /// Where the last window ended below which the next one was asked for ahead of time.
+    ahead: Offset,
 }
 
 impl FeedReader {
@@ -37,6 +39,7 @@ impl FeedReader {
             inner,
             gathering,
             cursor: after,
+            ahead: 0,
         }
     }
 
@@ -71,11 +74,12 @@ impl FeedReader {
         self.cursor = self.cursor.max(cursor);
     }
 
-    async fn page_below(&self, limit: usize) -> Result<Page, ViewError> {
-        let gathering = &self.gathering;
-        if let Some(window) = gathering.window(self.cursor) {
+    async fn page_below(&mut self, limit: usize) -> Result<Page, ViewError> {
+        if let Some(window) = self.gathering.window(self.cursor) {
+            self.make_ahead(&window);
             return Ok(window_page(&window, self.cursor, limit));
         }
+        let gathering = &self.gathering;
         let turn = gathering.windows.turn().await;
         // While it waited, somebody may have made what it needs.
         if let Some(page) = gathering.tail_page(self.cursor, limit) {
@@ -93,7 +97,34 @@ impl FeedReader {
             gathering.make_window(&inner.log, cursor)
         })
         .await?;
+        self.make_ahead(&window);
         Ok(window_page(&window, cursor, limit))
+    }
+
+    /// The next window is made while this one is sent, unless somebody is at it.
+    fn make_ahead(&mut self, window: &Window<FeedEntry>) {
+        let next = window.covers;
+        if self.ahead == next {
+            return;
+        }
+        self.ahead = next;
+        let (inner, gathering) = (self.inner.clone(), self.gathering.clone());
+        if gathering.live.read().tail.reaches(next) || gathering.window(next).is_some() {
+            return;
+        }
+        let Some(turn) = gathering.windows.turn_now() else {
+            return;
+        };
+        let Ok(permit) = inner.folding.clone().try_acquire_owned() else {
+            return;
+        };
+        tokio::task::spawn_blocking(move || {
+            let (_turn, _permit) = (turn, permit);
+            // Who needs it finds out, by making it again.
+            if let Err(error) = gathering.make_window(&inner.log, next) {
+                tracing::debug!(%error, "what comes next could not be made ahead of time");
+            }
+        });
     }
 }
 

@@ -79,6 +79,11 @@ impl<E, F> Windows<E, F> {
         self.gate.clone().lock_owned().await
     }
 
+    /// The same, if nobody else has it.
+    pub(super) fn turn_now(&self) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        self.gate.clone().try_lock_owned().ok()
+    }
+
     /// The window that holds what comes after the cursor. `erased`: how many people are erased now; what
     /// was made before somebody was is not shown any more.
     pub(super) fn find(&self, cursor: Offset, erased: u64) -> Option<Arc<Window<E>>> {
