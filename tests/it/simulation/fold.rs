@@ -262,7 +262,9 @@ fn check_in_message(state: &State, recorded: &Recorded) -> Option<Value> {
         }
         Event::GatheringCreated(_)
         | Event::GatheringChanged(_)
-        | Event::ServiceTeamChanged { .. } => return None,
+        | Event::ServiceTeamChanged { .. }
+        | Event::DoorTokenMinted(_)
+        | Event::DoorTokenRevoked { .. } => return None,
     }
     Some(message)
 }
