@@ -131,14 +131,29 @@ impl Trial {
                 self.release();
                 self.host.stop().await;
             }
-            End::Die => self.host.drop_dead(),
+            End::Die => {
+                // Who was gone before is judged by the code they were sent away with.
+                for seat in 0..SEATS {
+                    let subscriber = self.seats[seat].subscriber.as_ref();
+                    if subscriber.is_some_and(Subscriber::is_gone) {
+                        self.vacate(seat).await;
+                    }
+                }
+                self.host.drop_dead();
+            }
         }
+        let judged_by_code = self.visits.len();
         for sending in self.sending.drain(..) {
             // What was on its way at the end may have been refused, or not have been heard.
             sending.await.unwrap().ok();
         }
         for seat in 0..SEATS {
             self.vacate(seat).await;
+        }
+        if let End::Die = end {
+            self.visits[judged_by_code..]
+                .iter_mut()
+                .for_each(silence_the_dying);
         }
         let book = self.host.book().await;
         self.judge(&book)?;
@@ -393,6 +408,16 @@ impl Tally {
                 _ => {}
             }
         }
+    }
+}
+
+/// A read that a dying runtime cuts off is an error to its session, which may still say so (1011). A
+/// process that dies says nothing.
+fn silence_the_dying(visit: &mut Visit) {
+    if let Some(Seen::Closed { code, .. }) = visit.seen.last_mut()
+        && *code == Some(1011)
+    {
+        *code = None;
     }
 }
 
