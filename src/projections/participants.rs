@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -173,8 +174,8 @@ pub(crate) struct State {
 #[derive(Clone)]
 pub(crate) struct Participants {
     pub(super) state: State,
-    by_id: HashMap<ParticipantId, usize>,
-    by_code: HashMap<Code, usize>,
+    by_id: HashMap<ParticipantId, usize, RandomState>,
+    by_code: HashMap<Code, usize, RandomState>,
 }
 
 impl Participants {

@@ -14,7 +14,7 @@ use crate::events::ids::Offset;
 /// Most entries in a window.
 pub(super) const WINDOW_ENTRIES_MAX: usize = 512;
 /// What the kept windows of one topic may weigh, bytes.
-const WINDOWS_BYTES_MAX: usize = 16 * 1024 * 1024;
+const WINDOWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most folds that are kept for one topic.
 const FOLDS_MAX: usize = 4;
 /// A kept fold this far behind is brought up without asking the disk for a nearer one, in offsets.

@@ -4,7 +4,7 @@
 //!
 //! Nothing here reads a view or a socket.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ use crate::{
         warning::ScanWarning,
     },
 };
+
+/// Larger texts keep the buffer that they were written in, bytes.
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// One message to a client; `initial_data` and `participants` are put together in `snapshot`. The fields stand in the order of the contract.
 #[derive(Serialize)]
@@ -152,15 +155,26 @@ pub(crate) struct UpdateData<'a> {
     jti: Option<DoorTokenId>,
 }
 
+thread_local! {
+    /// A message while it is written: its length is known only afterwards.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The message as text, ready to be shared by all who read it.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Option<Bytes> {
-    match serde_json::to_vec(message) {
-        Ok(text) => Some(Bytes::from(text)),
-        Err(error) => {
-            tracing::error!(%error, "a stream message does not encode");
-            None
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        match serde_json::to_writer(&mut *scratch, message) {
+            Ok(()) if scratch.capacity() <= SCRATCH_BYTES_MAX => {
+                Some(Bytes::copy_from_slice(scratch))
+            }
+            Ok(()) => Some(Bytes::from(std::mem::take(scratch))),
+            Err(error) => {
+                tracing::error!(%error, "a stream message does not encode");
+                None
+            }
         }
-    }
+    })
 }
 
 /// The check-in stream's message about an event. Every event has one, so no offset is silent.
