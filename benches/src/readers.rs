@@ -138,7 +138,7 @@ impl Readers {
     pub(crate) fn until_ready(&mut self) -> Result<()> {
         let all = self.len();
         self.until(CONNECT, |heard| heard.ready == all, |_| {})
-            .context("connecting readers")
+            .with_context(|| format!("connecting readers, {} are ready", self.heard.ready))
     }
 
     /// Reads until `done`; when that takes longer than `within`, something is missing.
@@ -304,6 +304,7 @@ impl Reader {
             };
             match head.opcode {
                 frames::TEXT => ears.hear(self, payload, at)?,
+                frames::PING => self.stream.write_all(&frames::pong(payload))?,
                 frames::CLOSE => bail!("closed with {}", close_code(payload)),
                 _ => {}
             }

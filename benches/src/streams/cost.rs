@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{
@@ -32,7 +32,7 @@ const BESIDE_ORIGIN: (&str, Reach) = (
 );
 
 const PEOPLE: u64 = 5_000;
-const ORIGIN_ROUNDS: usize = 2;
+const ORIGIN_ROUNDS: usize = 1;
 /// The origin answers 500 when more connect at a time than it can greet within seconds.
 const ORIGIN_WAVE: usize = 20;
 /// Commits before anything is counted.
@@ -160,12 +160,14 @@ fn try_beside_the_origin(
     // Few, since each reader is greeted with all of them; enough for the commits.
     origin.register(size.slice / 4)?;
     let mut readers = Readers::new(Speaks::Greeting)?;
-    readers.connect_in_waves(
-        size.readers,
-        ORIGIN_WAVE,
-        origin.address(),
-        &origin.stream(),
-    )?;
+    readers
+        .connect_in_waves(
+            size.readers,
+            ORIGIN_WAVE,
+            origin.address(),
+            &origin.stream(),
+        )
+        .context("origin")?;
     let mut theirs = Contender {
         server: origin,
         readers,
