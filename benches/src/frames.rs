@@ -5,6 +5,8 @@ use anyhow::{Result, bail};
 
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+const PONG: u8 = 10;
 
 /// The head of a frame: how many bytes it takes, and how many follow.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +52,14 @@ pub(crate) fn text(payload: &[u8]) -> Vec<u8> {
             frame.extend_from_slice(&length.to_be_bytes());
         }
     }
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The answer to a ping, as a client sends it: masked, with a key of zeros.
+pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
+    // A ping carries at most 125 bytes.
+    let mut frame = vec![0x80 | PONG, 0x80 | payload.len() as u8, 0, 0, 0, 0];
     frame.extend_from_slice(payload);
     frame
 }

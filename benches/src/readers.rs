@@ -73,7 +73,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 const EVENTS_MAX: usize = 1024;
 /// Connections under way at a time, so that no server's backlog overflows.
-pub(crate) const WAVE: usize = 200;
+const WAVE: usize = 200;
 /// Longest wait for the readers to connect.
 const CONNECT: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(20);
@@ -101,13 +101,24 @@ impl Readers {
         address: SocketAddr,
         request: &[u8],
     ) -> Result<()> {
+        self.connect_in_waves(count, WAVE, address, request)
+    }
+
+    /// The same for a server that takes fewer at a time.
+    pub(crate) fn connect_in_waves(
+        &mut self,
+        count: usize,
+        wave: usize,
+        address: SocketAddr,
+        request: &[u8],
+    ) -> Result<()> {
         let upgraded = !request.starts_with(b"GET ");
         let mut left = count;
         while left > 0 {
-            for _ in 0..left.min(WAVE) {
+            for _ in 0..left.min(wave) {
                 self.begin(address, request.to_vec(), upgraded, None)?;
             }
-            left -= left.min(WAVE);
+            left -= left.min(wave);
             self.until_ready()?;
         }
         Ok(())
@@ -127,7 +138,7 @@ impl Readers {
     pub(crate) fn until_ready(&mut self) -> Result<()> {
         let all = self.len();
         self.until(CONNECT, |heard| heard.ready == all, |_| {})
-            .context("connecting readers")
+            .with_context(|| format!("connecting readers, {} are ready", self.heard.ready))
     }
 
     /// Reads until `done`; when that takes longer than `within`, something is missing.
@@ -293,6 +304,7 @@ impl Reader {
             };
             match head.opcode {
                 frames::TEXT => ears.hear(self, payload, at)?,
+                frames::PING => self.stream.write_all(&frames::pong(payload))?,
                 frames::CLOSE => bail!("closed with {}", close_code(payload)),
                 _ => {}
             }

@@ -37,7 +37,9 @@ settings.configure(
     CHANNEL_LAYERS={"default": (
         {"BACKEND": "channels.layers.InMemoryChannelLayer"} if os.environ.get("INMEM") else
         {"BACKEND": "channels_redis.core.RedisChannelLayer",
-         "CONFIG": {"hosts": [REDIS], "capacity": 100000}})},
+         # Without a socket timeout: redis-py's default is as short as the layer's blocking read, so a
+         # stream that is silent for 5 s would be closed.
+         "CONFIG": {"hosts": [{"address": REDIS, "socket_timeout": None}], "capacity": 100000}})},
 )
 django.setup()
 

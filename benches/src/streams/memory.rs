@@ -63,12 +63,12 @@ fn try_measure(plan: &Plan, size: &Size, report: &mut Report) -> Result<()> {
         each,
     );
     report.note(format!(
-        "idle connections: {} of them, {} MB resident before and {} MB with them (the peer is plain axum); {} of the \
-         {} KB that a better server would reach; buffers in the kernel, both ends: {} KB in all",
+        "idle connections: {} of them, {} MB resident before and {} MB with them (the peer is plain axum); {} \
+         the {} KB that a better server would reach; buffers in the kernel, both ends: {} KB in all",
         short(size.many as f64),
         short(before as f64 / 1e6),
         short(resident as f64 / 1e6),
-        if each <= STRETCH_KB { "within" } else { "not within" },
+        if each <= STRETCH_KB { "within" } else { "not yet within" },
         STRETCH_KB,
         short(kernel as f64 / 1e3)
     ));

@@ -46,7 +46,7 @@ const FULL: Size = Size {
     many: 10_000,
     returning: 5_000,
     stalled: 100,
-    rounds: 5,
+    rounds: 4,
     slice: Duration::from_secs(2),
     flood: 12_000,
     slow_commits: 100,

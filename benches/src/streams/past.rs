@@ -41,7 +41,7 @@ const LONG: Duration = Duration::from_secs(60);
 const BEFORE: Duration = Duration::from_millis(500);
 const AWAY: Duration = Duration::from_secs(1);
 /// Commits go on for this many slices in all.
-const SLICES: u32 = 4;
+const SLICES: u32 = 3;
 const TICK: Duration = Duration::from_millis(20);
 
 pub(super) fn replay(plan: &Plan, size: &Size, report: &mut Report) {
