@@ -17,6 +17,7 @@ use crate::{
     events::{
         event::Event,
         ids::{GatheringId, Offset},
+        time::Timestamp,
     },
     projections::feed::{FeedEntry, Page},
 };
@@ -31,6 +32,8 @@ use super::{
 const PAGE_EVENTS_MAX: usize = 64;
 /// Lines that are written to before other tasks have their turn.
 const LINES_A_TURN: usize = 64;
+/// Fewer lines are not worth another core: their readers need one, too.
+const LINES_A_SHARE: usize = 2_048;
 /// Lines that may wait to be taken in before the task is woken for them.
 const ARRIVALS_MAX: usize = 256;
 
@@ -104,6 +107,8 @@ struct Frames {
     given: Offset,
     first: Offset,
     covers: Offset,
+    /// When the last event in it was recorded.
+    newest: Timestamp,
 }
 
 enum Delivered {
@@ -332,7 +337,7 @@ async fn follow(fanout: &Fanout, streams: &Streams, after: Offset, places: &mut 
                 fanout.take_in(places, covers);
                 let plain = entries.iter().all(|entry| is_plain(&entry.recorded.event));
                 match frames(&entries, given, covers).filter(|_| from_tail && plain) {
-                    Some(frames) => give_out(streams, &frames, places).await,
+                    Some(frames) => give_out(streams, frames, places).await,
                     None => let_all_go(places),
                 }
                 given = covers;
@@ -352,13 +357,39 @@ async fn follow(fanout: &Fanout, streams: &Streams, after: Offset, places: &mut 
     }
 }
 
-async fn give_out(streams: &Streams, frames: &Frames, places: &mut Vec<Place>) {
+/// Writes the page to everybody, on as many cores as that is worth.
+async fn give_out(streams: &Streams, frames: Frames, places: &mut Vec<Place>) {
+    let frames = Arc::new(frames);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let shares = (places.len() / LINES_A_SHARE).clamp(1, cores);
+    let share = places.len().div_ceil(shares);
+    let mut others = Vec::new();
+    for _ in 1..shares {
+        let lines = places.split_off(places.len().saturating_sub(share));
+        others.push(tokio::spawn(write_all(Arc::clone(&frames), lines)));
+    }
+    let (mut delivered, own) = write_all(Arc::clone(&frames), std::mem::take(places)).await;
+    *places = own;
+    for other in others {
+        // It cannot panic; and if it did, its readers would be left waiting for the next clock.
+        if let Ok((lines, mut still_here)) = other.await {
+            delivered += lines;
+            places.append(&mut still_here);
+        }
+    }
+    let metrics = streams.0.metrics.check_in();
+    metrics.sent(delivered * frames.messages, delivered * frames.bytes.len());
+    metrics.delivered_live(frames.newest);
+}
+
+/// How many took the whole page, and who is still parked.
+async fn write_all(frames: Arc<Frames>, mut places: Vec<Place>) -> (usize, Vec<Place>) {
     let mut index = 0;
     let mut lines = 0;
     let mut delivered = 0;
     let now = Instant::now();
     while let Some(place) = places.get(index) {
-        match place.line.deliver(place.stay, frames, now) {
+        match place.line.deliver(place.stay, &frames, now) {
             Delivered::Whole => {
                 delivered += 1;
                 index += 1;
@@ -373,8 +404,7 @@ async fn give_out(streams: &Streams, frames: &Frames, places: &mut Vec<Place>) {
             tokio::task::yield_now().await;
         }
     }
-    let metrics = streams.0.metrics.check_in();
-    metrics.sent(delivered * frames.messages, delivered * frames.bytes.len());
+    (delivered, places)
 }
 
 fn let_all_go(places: &mut Vec<Place>) {
@@ -385,6 +415,7 @@ fn let_all_go(places: &mut Vec<Place>) {
 
 fn frames(entries: &[Arc<FeedEntry>], given: Offset, covers: Offset) -> Option<Frames> {
     let first = entries.first()?.offset();
+    let newest = entries.last()?.recorded.recorded_at;
     let mut bytes = Vec::new();
     for entry in entries {
         put_text(
@@ -398,6 +429,7 @@ fn frames(entries: &[Arc<FeedEntry>], given: Offset, covers: Offset) -> Option<F
         given,
         first,
         covers,
+        newest,
     })
 }
 

@@ -61,6 +61,8 @@ mod stream_dashboard;
 #[cfg(test)]
 mod stream_drain;
 #[cfg(test)]
+mod stream_fanout;
+#[cfg(test)]
 mod stream_frames;
 #[cfg(test)]
 mod stream_json;

@@ -165,3 +165,25 @@ async fn the_dashboard_has_no_participants() {
     client.send(json!({"type": "get_participants"})).await;
     assert_eq!(client.expect("error").await["code"], "no_participants_here");
 }
+
+#[tokio::test]
+async fn a_token_with_other_rights_starts_the_dashboard_anew() {
+    let stage = Stage::start().await;
+    let foreign = stage.gathering("ben").await;
+    let plain = Asking::bearer(&user("ada"));
+    let mut ada = stage.connect_as(DASHBOARD, &plain).await;
+    assert_eq!(ids(&ada.expect("initial_data").await), Vec::<&str>::new());
+    let renewed = token(&claims("ada", &["auditor"]));
+    ada.send(json!({"type": "auth", "token": renewed})).await;
+    assert_eq!(ada.expect("reset").await["reason"], "view_changed");
+    let shown = ada.expect("initial_data").await;
+    assert_eq!(ids(&shown), [foreign.to_string()]);
+    ada.expect("caught_up").await;
+    let offset = stage.register(foreign, "cleo").await;
+    assert_eq!(ada.expect("event_update").await["offset"], offset);
+    // The same rights: nothing is said.
+    let again = token(&claims("ada", &["auditor"]));
+    ada.send(json!({"type": "auth", "token": again})).await;
+    let offset = stage.register(foreign, "dora").await;
+    assert_eq!(ada.expect("event_update").await["offset"], offset);
+}
