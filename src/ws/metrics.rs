@@ -9,7 +9,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use parking_lot::Mutex;
 
 use crate::events::{ids::Offset, time::Timestamp};
@@ -47,6 +50,7 @@ pub(crate) struct Behind(Arc<AtomicU64>);
 
 impl Metrics {
     pub(super) fn new() -> Self {
+        describe();
         Self {
             check_in: StreamMetrics::new("checkin"),
             dashboard: StreamMetrics::new("dashboard"),
@@ -137,6 +141,38 @@ impl StreamMetrics {
             self.delivery.record(micros as f64 / 1_000_000.0);
         }
     }
+}
+
+fn describe() {
+    describe_gauge!("doorbook_stream_connections", "Open streams.");
+    describe_counter!(
+        "doorbook_stream_messages_sent_total",
+        "Messages sent to streams."
+    );
+    describe_counter!(
+        "doorbook_stream_bytes_sent_total",
+        "Text sent to streams, bytes."
+    );
+    describe_histogram!(
+        "doorbook_stream_delivery_seconds",
+        "From an event's record to its writing to live readers; one in 32."
+    );
+    describe_gauge!(
+        "doorbook_stream_readers_behind",
+        "Readers that are not at the head."
+    );
+    describe_gauge!(
+        "doorbook_stream_furthest_behind_offsets",
+        "How far the last of them stands behind the head."
+    );
+    describe_counter!(
+        "doorbook_stream_resets_total",
+        "Starts that could not be honoured, by reason."
+    );
+    describe_counter!(
+        "doorbook_stream_closes_total",
+        "Ended streams, by close code."
+    );
 }
 
 impl Behind {

@@ -51,6 +51,23 @@ async fn streams_are_counted() {
     client.send_text("x".repeat(8_192)).await;
     assert_eq!(client.closed().await, Some(1009));
     counted(r#"doorbook_stream_closes_total{code="1009"} 1"#).await;
+    let mut late = stream(&server, &root(), "/ws/events/dashboard/?from=99999").await;
+    late.expect("reset").await;
+    late.expect("initial_data").await;
+    late.expect("caught_up").await;
+    counted(r#"doorbook_stream_resets_total{reason="ahead"} 1"#).await;
+    server.gathering(json!({})).await;
+    late.expect("event_update").await;
+    counted(r#"doorbook_stream_delivery_seconds_count{stream="dashboard"} 1"#).await;
+    counted("doorbook_stream_readers_behind 0").await;
+    counted("doorbook_stream_furthest_behind_offsets 0").await;
+    let bytes = server.get(&root(), "/metrics").await.text;
+    let sent = (bytes.lines())
+        .find_map(|line| {
+            line.strip_prefix(r#"doorbook_stream_bytes_sent_total{stream="dashboard"} "#)
+        })
+        .and_then(|bytes| bytes.parse::<u64>().ok());
+    assert!(sent > Some(500), "{bytes}");
     server.stop().await;
 }
 
