@@ -27,7 +27,7 @@ async fn follow(mut client: Client, last: u64, talk_every: u64) {
                 seen += 1;
                 assert_eq!(message["offset"], seen, "{message}");
                 // Not more than a client may say in a second, however fast the events come.
-                if seen % talk_every == 0 && asked < 15 {
+                if seen.is_multiple_of(talk_every) && asked < 15 {
                     client.send(ping(seen)).await;
                     asked += 1;
                 }
