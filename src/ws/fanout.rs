@@ -103,6 +103,8 @@ struct Place {
 struct Frames {
     bytes: Vec<u8>,
     messages: usize,
+    /// Without the heads of the frames.
+    text_bytes: usize,
     /// What was given out before; the first event in it; the offset that it reaches.
     given: Offset,
     first: Offset,
@@ -378,7 +380,7 @@ async fn give_out(streams: &Streams, frames: Frames, places: &mut Vec<Place>) {
         }
     }
     let metrics = streams.0.metrics.check_in();
-    metrics.sent(delivered * frames.messages, delivered * frames.bytes.len());
+    metrics.sent(delivered * frames.messages, delivered * frames.text_bytes);
     metrics.delivered_live(frames.newest);
 }
 
@@ -417,15 +419,16 @@ fn frames(entries: &[Arc<FeedEntry>], given: Offset, covers: Offset) -> Option<F
     let first = entries.first()?.offset();
     let newest = entries.last()?.recorded.recorded_at;
     let mut bytes = Vec::new();
+    let mut text_bytes = 0;
     for entry in entries {
-        put_text(
-            &mut bytes,
-            &entry.encoded(|entry| encode(&checkin_message(entry)))?,
-        );
+        let text = entry.encoded(|entry| encode(&checkin_message(entry)))?;
+        put_text(&mut bytes, &text);
+        text_bytes += text.len();
     }
     Some(Frames {
         bytes,
         messages: entries.len(),
+        text_bytes,
         given,
         first,
         covers,

@@ -61,6 +61,7 @@ the API: find people, scan a ticket as a steward (again: refused), who did what
   curl -sH \"$AUTH\" '{base}/api/events/{gathering}/history/?participant={code}'
 
 the stream: a snapshot, then every event as it happens (from=earliest replays the whole evening first)
+  curl -sNH \"$AUTH\" {base}/api/events/{gathering}/stream
   npx --yes wscat -H \"$AUTH\" -c {sockets}/ws/events/checkin/{gathering}/
   websocat -H \"$AUTH\" '{sockets}/ws/events/checkin/{gathering}/?from=earliest'
   websocat -H \"$AUTH\" {sockets}/ws/events/dashboard/
