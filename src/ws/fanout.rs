@@ -7,7 +7,12 @@
 //! have to be treated apart (a change of the team, a token taken back, an erasure) is let go and reads
 //! on by itself from its own cursor. Why this pays: `docs/adr/0008`.
 
-use std::{collections::HashMap, io, sync::Arc, task::Poll};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Weak},
+    task::Poll,
+};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
@@ -94,8 +99,10 @@ struct Arrivals {
     closed: bool,
 }
 
+/// A line's place for one stay.
 struct Place {
-    line: Arc<Line>,
+    /// Its session's alone: a connection that has ended is closed at once, whenever its place is swept up.
+    line: Weak<Line>,
     stay: u64,
 }
 
@@ -150,7 +157,7 @@ impl Line {
         };
         arrivals.parked += 1;
         arrivals.places.push(Place {
-            line: Arc::clone(self),
+            line: Arc::downgrade(self),
             stay,
         });
         if arrivals.places.len() >= ARRIVALS_MAX {
@@ -204,6 +211,22 @@ impl Line {
     fn is_parked(&self, stay: u64) -> bool {
         let state = self.state.lock();
         state.parked && state.stay == stay
+    }
+}
+
+impl Place {
+    fn deliver(&self, frames: &Frames, now: Instant) -> Delivered {
+        (self.line.upgrade()).map_or(Delivered::Left, |line| line.deliver(self.stay, frames, now))
+    }
+
+    fn let_go(&self) {
+        if let Some(line) = self.line.upgrade() {
+            line.let_go(self.stay);
+        }
+    }
+
+    fn is_parked(&self) -> bool {
+        (self.line.upgrade()).is_some_and(|line| line.is_parked(self.stay))
     }
 }
 
@@ -291,7 +314,7 @@ impl Fanout {
         drop(arrivals);
         // Readers come and go with every heartbeat; places whose stay is over are swept up here.
         if places.len() > 2 * parked + ARRIVALS_MAX {
-            places.retain(|place| place.line.is_parked(place.stay));
+            places.retain(Place::is_parked);
         }
     }
 
@@ -391,7 +414,7 @@ async fn write_all(frames: Arc<Frames>, mut places: Vec<Place>) -> (usize, Vec<P
     let mut delivered = 0;
     let now = Instant::now();
     while let Some(place) = places.get(index) {
-        match place.line.deliver(place.stay, &frames, now) {
+        match place.deliver(&frames, now) {
             Delivered::Whole => {
                 delivered += 1;
                 index += 1;
@@ -411,7 +434,7 @@ async fn write_all(frames: Arc<Frames>, mut places: Vec<Place>) -> (usize, Vec<P
 
 fn let_all_go(places: &mut Vec<Place>) {
     for place in places.drain(..) {
-        place.line.let_go(place.stay);
+        place.let_go();
     }
 }
 

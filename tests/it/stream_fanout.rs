@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use doorbook::events::{event::DoorRole, ids::GatheringId};
+use futures_util::StreamExt;
 use serde_json::Value;
 
 use crate::stream_stage::{Asking, Client, Stage, path, ping, user};
@@ -114,4 +115,37 @@ async fn two_gatherings_do_not_hear_each_other() {
         assert_eq!(of_one.next().await["offset"], first);
         assert_eq!(of_other.next().await["offset"], second);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_has_left_a_quiet_gathering_holds_no_socket() {
+    let stage = Stage::start().await;
+    let gathering = stage.gathering("ada").await;
+    let mut client = stage.connect(&path(gathering)).await;
+    client.expect("initial_data").await;
+    // Answered after its first stay in the fan-out, so there is a place whose stay is over.
+    client.send(ping(1)).await;
+    client.expect("pong").await;
+    client.0.close(None).await.unwrap();
+    // The end of the stream: the server has not only said goodbye but let go of the socket.
+    while client.0.next().await.is_some() {}
+    let port = client.0.get_ref().local_addr().unwrap().port();
+    drop(client);
+    while open_sockets_to(port) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Sockets of this machine whose peer is the local port and that are still somebody's.
+fn open_sockets_to(port: u16) -> usize {
+    let wanted = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table
+        .lines()
+        .skip(1)
+        .filter(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields[2].ends_with(&wanted) && fields[9] != "0"
+        })
+        .count()
 }
