@@ -35,6 +35,8 @@ use super::{
 
 /// Most events that are given out in one write.
 const PAGE_EVENTS_MAX: usize = 64;
+/// Longer pages are not given out: each reader fetches them for itself, bytes.
+const PAGE_BYTES_MAX: usize = 64 * 1024;
 /// Lines that are written to before other tasks have their turn.
 const LINES_A_TURN: usize = 64;
 /// Fewer lines are not worth another core: their readers need one, too.
@@ -334,10 +336,23 @@ impl Fanout {
 
 /// Follows the gathering for its parked readers; ends when the last has left.
 async fn run(fanout: Arc<Fanout>, streams: Streams, after: Offset) {
+    let over = Over { fanout, streams };
     let mut places = Vec::new();
-    follow(&fanout, &streams, after, &mut places).await;
-    fanout.close(&mut places, true);
-    streams.0.fanouts.remove(&fanout);
+    follow(&over.fanout, &over.streams, after, &mut places).await;
+    let_all_go(&mut places);
+}
+
+/// Lets everybody find another fan-out, however this one ended.
+struct Over {
+    fanout: Arc<Fanout>,
+    streams: Streams,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.fanout.close(&mut Vec::new(), true);
+        self.streams.0.fanouts.remove(&self.fanout);
+    }
 }
 
 /// Returns when nobody is left, or when the view cannot be read: then the readers find out themselves.
@@ -404,7 +419,9 @@ async fn give_out(streams: &Streams, frames: Frames, places: &mut Vec<Place>) {
     }
     let metrics = streams.0.metrics.check_in();
     metrics.sent(delivered * frames.messages, delivered * frames.text_bytes);
-    metrics.delivered_live(frames.newest);
+    if delivered > 0 {
+        metrics.delivered_live(frames.newest);
+    }
 }
 
 /// How many took the whole page, and who is still parked.
@@ -448,7 +465,8 @@ fn frames(entries: &[Arc<FeedEntry>], given: Offset, covers: Offset) -> Option<F
         put_text(&mut bytes, &text);
         text_bytes += text.len();
     }
-    Some(Frames {
+    // The rest of a page that a reader does not take whole is kept for it.
+    (bytes.len() <= PAGE_BYTES_MAX).then_some(Frames {
         bytes,
         messages: entries.len(),
         text_bytes,

@@ -307,6 +307,10 @@ impl StreamReader {
                         covers,
                         from_tail,
                     } => {
+                        if !from_tail {
+                            // Far behind, it does not meet its own removal for a while; the rows know.
+                            visible.clear();
+                        }
                         let messages = seen_updates(&updates, principal, visible, &self.views);
                         let newest = updates.last().map(|update| update.recorded.recorded_at);
                         Ok(self.moved(messages, covers, from_tail, newest))

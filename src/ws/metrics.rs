@@ -155,7 +155,7 @@ fn describe() {
     );
     describe_histogram!(
         "doorbook_stream_delivery_seconds",
-        "From an event's record to its writing to live readers; one in 32."
+        "From an event's record to its writing to live readers; one page in 32."
     );
     describe_gauge!(
         "doorbook_stream_readers_behind",

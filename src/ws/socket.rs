@@ -91,6 +91,8 @@ pub(crate) struct Socket {
     hungry: bool,
     /// What the kernel has not taken yet; empty between two calls.
     unsent: Vec<u8>,
+    /// A frame has been begun whose rest is nowhere here.
+    in_frame: bool,
     stall: Duration,
 }
 
@@ -116,6 +118,7 @@ impl Socket {
             early,
             machine: None,
             unsent: Vec::new(),
+            in_frame: false,
             stall,
         })
     }
@@ -153,6 +156,7 @@ impl Socket {
         let length = pieces.iter().map(Bytes::len).sum();
         put_header(&mut self.unsent, OpCode::Data(Data::Text), length);
         self.flush().await?;
+        self.in_frame = true;
         for piece in pieces {
             let mut rest = piece.clone();
             while !rest.is_empty() {
@@ -160,19 +164,25 @@ impl Socket {
                 rest.advance(written);
             }
         }
+        self.in_frame = false;
         Ok(())
     }
 
     /// Sends what the kernel has not taken yet, such as the pong that a ping has asked for.
     pub(crate) async fn flush(&mut self) -> Result<(), WriteError> {
         let mut at = 0;
-        while at < self.unsent.len() {
+        let mut written = Ok(());
+        while at < self.unsent.len() && written.is_ok() {
             let rest = self.unsent.get(at..).unwrap_or_default();
-            at += self.write_some(rest).await?;
+            written = self.write_some(rest).await.map(|bytes| at += bytes);
         }
-        // Idle connections are many; their buffers would be more.
-        self.unsent = Vec::new();
-        Ok(())
+        match written {
+            // Idle connections are many; their buffers would be more.
+            Ok(()) => self.unsent = Vec::new(),
+            // What has gone out must not go out again before the goodbye.
+            Err(_) => drop(self.unsent.drain(..at)),
+        }
+        written
     }
 
     /// Lets the fan-out write, for a reader at the head that has seen everything up to the cursor.
@@ -201,7 +211,8 @@ impl Socket {
     /// Sends the close code, if there is one to send, and waits a moment for the client to take it: a
     /// connection dropped with unread bytes is reset, and the code is lost with it.
     pub(crate) async fn close(mut self, code: Option<(u16, &'static str)>) {
-        if let Some((code, reason)) = code {
+        // In the middle of a frame it would be read as a part of it.
+        if let Some((code, reason)) = code.filter(|_| !self.in_frame) {
             put_header(
                 &mut self.unsent,
                 OpCode::Control(Control::Close),
