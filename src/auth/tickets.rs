@@ -19,7 +19,7 @@ use super::Principal;
 
 /// How long a ticket waits for its connect.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
-/// Tickets issued within one life, in all, and those of one caller (`sub`) that wait.
+/// Tickets issued within one life, in all and to one caller (`sub`); used ones count until then, too.
 const TICKETS_MAX: usize = 32_768;
 const TICKETS_PER_CALLER_MAX: usize = 4_096;
 /// What cannot be guessed about a ticket, bytes.
@@ -34,10 +34,10 @@ pub struct Tickets {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TicketsError {
-    /// The caller has as many as they may.
-    #[error("too many tickets of yours wait for their connect")]
+    /// The caller was given as many as they may be within one life.
+    #[error("you were given as many tickets as one caller may have")]
     TooManyOfYours,
-    #[error("too many tickets wait for their connect")]
+    #[error("as many tickets were given out as there may be")]
     TooMany,
     #[error("the system gives no random numbers")]
     NoRandom,
@@ -94,7 +94,7 @@ impl Tickets {
     /// Whose ticket it is; from now on nobody's. None: it is unknown, was used, or has expired.
     #[must_use]
     pub fn redeem(&self, ticket: &str, now: Instant) -> Option<Principal> {
-        let held = self.waiting.lock().take(&hash(ticket))?;
+        let held = self.waiting.lock().tickets.remove(&hash(ticket))?;
         (now < held.until).then_some(held.principal)
     }
 }
@@ -121,10 +121,6 @@ impl Waiting {
         self.order
             .push_back((until, hash, Arc::clone(&principal.id)));
         self.tickets.insert(hash, Held { principal, until });
-    }
-
-    fn take(&mut self, hash: &TicketHash) -> Option<Held> {
-        self.tickets.remove(hash)
     }
 
     fn forget_expired(&mut self, now: Instant) {

@@ -28,6 +28,19 @@ pub(super) fn ok(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::OK, body, None)
 }
 
+/// A page of at most `limit` of the results, of which one more was asked for; `position`: what goes into
+/// `after` to begin behind one of them.
+pub(super) fn page<T: Serialize>(
+    mut results: Vec<T>,
+    limit: usize,
+    position: impl Fn(&T) -> String,
+) -> Result<Response, Problem> {
+    let more = results.len() > limit;
+    results.truncate(limit);
+    let next = results.last().filter(|_| more).map(position);
+    ok(&Page { results, next })
+}
+
 /// Something that is in no log.
 pub(super) fn created(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::CREATED, body, None)

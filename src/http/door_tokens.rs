@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    App,
-    answer::{self, Page},
+    App, answer,
     caller::Caller,
     extract::{IdempotencyKey, InGathering, Json, Params, path_parameter},
     fields,
@@ -161,14 +160,8 @@ pub(super) async fn list(
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::ChangeGathering)?;
     let limit = answer::page_limit(params.limit)?;
-    let mut results = app.views.door_tokens(id, params.after, limit + 1).await?;
-    let more = results.len() > limit;
-    results.truncate(limit);
-    let next = results
-        .last()
-        .filter(|_| more)
-        .map(|last| last.jti.to_string());
-    answer::ok(&Page { results, next })
+    let results = app.views.door_tokens(id, params.after, limit + 1).await?;
+    answer::page(results, limit, |last| last.jti.to_string())
 }
 
 /// Revoke a door token: the next request with it is refused, its streams close at once

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    App,
-    answer::{self, Page},
+    App, answer,
     caller::{Caller, Seat},
     extract::{IdempotencyKey, InGathering, Json, NoParams, Params},
     fields,
@@ -176,7 +175,7 @@ pub(super) async fn list(
     let limit = answer::page_limit(params.limit)?;
     let mut rows: Vec<Arc<Row>> = app.views.rows();
     rows.sort_unstable_by_key(|row| row.id);
-    let mut results: Vec<Gathering> = rows
+    let results: Vec<Gathering> = rows
         .into_iter()
         .filter(|row| params.after.is_none_or(|after| row.id > after))
         .filter_map(|row| {
@@ -190,13 +189,7 @@ pub(super) async fn list(
         })
         .take(limit + 1)
         .collect();
-    let more = results.len() > limit;
-    results.truncate(limit);
-    let next = results
-        .last()
-        .filter(|_| more)
-        .map(|last| last.id.to_string());
-    answer::ok(&Page { results, next })
+    answer::page(results, limit, |last| last.id.to_string())
 }
 
 /// An event, with counts

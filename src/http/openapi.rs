@@ -256,7 +256,7 @@ fn problems_of(
         ));
     }
     if path.ends_with("/ticket") {
-        problems.push(("429", "Too many tickets wait for their connect"));
+        problems.push(("429", "Too many tickets were given out"));
     }
     if operation.request_body.is_some() {
         problems.extend([

@@ -136,7 +136,7 @@ pub(super) async fn ticket(State(app): State<App>, caller: Caller) -> Result<Res
         TicketsError::TooManyOfYours | TicketsError::TooMany => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_tickets",
-            format!("{error}: use them, or wait until they expire"),
+            format!("{error}: ask again when they have expired"),
         )
         .retry_after(TICKETS_RETRY_AFTER),
         TicketsError::NoRandom => {

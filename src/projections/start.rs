@@ -1,12 +1,7 @@
 //! What a stream starts with: the state of a gathering at an offset, made once for all who connect
 //! between two events.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
-
-use bytes::Bytes;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     dashboard::Row, gathering::Gathering, live::Inner, participants::Participant, views::ViewError,
@@ -22,18 +17,12 @@ pub struct GatheringSnapshot {
     pub truncated: bool,
     pub offset: Offset,
     participants_max: usize,
-    message: OnceLock<Bytes>,
 }
 
 impl GatheringSnapshot {
     /// `last` is the gathering's last event now.
     const fn is_current(&self, participants_max: usize, last: Offset) -> bool {
         self.participants_max == participants_max && self.offset >= last
-    }
-
-    /// The encoded snapshot; `encode` runs once for all who connect at this offset.
-    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.message.get_or_init(|| encode(self)).clone()
     }
 }
 
@@ -98,7 +87,6 @@ pub(super) fn shared_snapshot(
         truncated,
         offset: covered,
         participants_max,
-        message: OnceLock::new(),
     });
     *shared = Some(snapshot.clone());
     Ok(snapshot)

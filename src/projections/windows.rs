@@ -18,7 +18,7 @@ const WINDOWS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most folds that are kept for one topic.
 const FOLDS_MAX: usize = 4;
 /// A kept fold this far behind is brought up without asking the disk for a nearer one, in offsets.
-pub(super) const FOLD_NEAR_OFFSETS: Offset = 65_536;
+const FOLD_NEAR_OFFSETS: Offset = 65_536;
 
 /// All entries of a topic after one offset, up to and including another.
 pub(super) struct Window<E> {

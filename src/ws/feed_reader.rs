@@ -2,7 +2,7 @@
 //! resumed readers all come through [`StreamReader::next`]; there is no handover between them and
 //! no queue per reader.
 //!
-//! Knows what a caller may see. Does not know how it is sent: `session` writes it to a WebSocket.
+//! Knows what a caller may see. Does not know how it is sent (`session`, `sse`), nor when (`subscription`).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -83,8 +83,7 @@ enum Phase {
 
 enum Topic {
     CheckIn {
-        /// Boxed, since it holds a whole folded state when it reads below the tail.
-        feed: Box<FeedReader>,
+        feed: FeedReader,
         access: Access,
     },
     Dashboard {
@@ -170,7 +169,8 @@ impl Access {
     }
 }
 
-fn door_is_shut(views: &Views, principal: &Principal) -> bool {
+/// Whether the caller's door token has been taken back.
+pub(crate) fn door_is_shut(views: &Views, principal: &Principal) -> bool {
     (principal.door_token())
         .is_some_and(|(gathering, jti)| views.door_token_revoked(gathering, jti))
 }
@@ -193,7 +193,7 @@ impl StreamReader {
         }
         // Watched before it is read, so that nothing lands between the two unnoticed.
         let wake = views.watch_gathering(access.gathering).await?;
-        let feed = Box::new(views.reader(access.gathering, after).await?);
+        let feed = views.reader(access.gathering, after).await?;
         Ok(Self {
             views: views.clone(),
             topic: Topic::CheckIn { feed, access },

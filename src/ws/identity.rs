@@ -15,7 +15,7 @@ use crate::{
     events::time::Timestamp,
 };
 
-use super::{Streams, problem::Problem};
+use super::{Streams, feed_reader::door_is_shut, problem::Problem};
 
 /// The one subprotocol that is ever echoed.
 pub(crate) const SUBPROTOCOL: &str = "doorbook.v1";
@@ -44,7 +44,7 @@ pub(crate) fn identify(
         (Some(_), false) => Some(Problem::new(
             StatusCode::FORBIDDEN,
             "origin_required",
-            "a session cookie counts only with an Origin header; other clients send Authorization: Bearer <JWT>",
+            "a session cookie counts only from this server's own pages, which send Origin or Sec-Fetch-Site: same-origin; other clients send Authorization: Bearer <JWT>",
         )),
         _ => None,
     };
@@ -84,13 +84,10 @@ pub(crate) fn offers_subprotocol(headers: &HeaderMap) -> bool {
 }
 
 fn unless_revoked(streams: &Streams, principal: Principal) -> Result<Principal, AuthError> {
-    let views = &streams.0.views;
-    match principal.door_token() {
-        Some((gathering, jti)) if views.door_token_revoked(gathering, jti) => {
-            Err(AuthError::Revoked)
-        }
-        _ => Ok(principal),
+    if door_is_shut(&streams.0.views, &principal) {
+        return Err(AuthError::Revoked);
     }
+    Ok(principal)
 }
 
 /// From here on the ticket is used up, whatever else may be wrong with the request: what has stood in a

@@ -19,7 +19,7 @@ use crate::events::{ids::Offset, time::Timestamp};
 
 use super::{ending::Ending, protocol::ResetReason};
 
-/// One live delivery in so many is timed: a thousand readers tell the same story.
+/// One live page in so many is timed: a thousand readers tell the same story.
 const TIMED_ONE_IN: u64 = 32;
 
 pub(super) struct Metrics {
@@ -129,7 +129,7 @@ impl StreamMetrics {
         self.bytes_sent.increment(bytes as u64);
     }
 
-    /// An event is about to be written to a live reader's socket.
+    /// A page has been handed to a live reader, or given out to many.
     pub(super) fn delivered_live(&self, recorded_at: Timestamp) {
         let nth = self.live_deliveries.fetch_add(1, Ordering::Relaxed);
         if nth.is_multiple_of(TIMED_ONE_IN) {

@@ -81,18 +81,16 @@ impl Session {
 
     /// Until there may be more to send, or something has come.
     async fn wait(&mut self) -> Result<Option<Incoming>, Ending> {
+        let Some(fanout) = self.subscription.fanout() else {
+            return tokio::select! {
+                woken = self.subscription.wait() => woken.map(|()| None),
+                incoming = self.socket.recv() => Ok(Some(incoming)),
+            };
+        };
         let cursor = self.subscription.cursor().offset;
-        let stay = (self.subscription.fanout()).map(|fanout| self.socket.park(&fanout, cursor));
-        let stay = match stay {
-            Some(Some(stay)) => stay,
+        let Some(stay) = self.socket.park(&fanout, cursor) else {
             // Something has been given out meanwhile: read it.
-            Some(None) => return Ok(None),
-            None => {
-                return tokio::select! {
-                    woken = self.subscription.wait() => woken.map(|()| None),
-                    incoming = self.socket.recv() => Ok(Some(incoming)),
-                };
-            }
+            return Ok(None);
         };
         let incoming = tokio::select! {
             () = stay.over() => None,

@@ -220,19 +220,14 @@ impl Subscription {
     /// Waits until [`Self::next`] may have something. Safe to drop while waiting.
     pub(crate) async fn wait(&mut self) -> Result<(), Ending> {
         tokio::select! {
-            changed = self.reader.changed() => changed?,
-            () = self.clocks.alarm.as_mut() => {}
-            () = self.clocks.draining.as_mut(), if self.clocks.closing_at.is_none() => {}
+            changed = self.reader.changed() => Ok(changed?),
+            () = self.clocks.ring() => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits for a clock alone, while somebody else writes what happens. Safe to drop while waiting.
     pub(crate) async fn ring(&mut self) {
-        tokio::select! {
-            () = self.clocks.alarm.as_mut() => {}
-            () = self.clocks.draining.as_mut(), if self.clocks.closing_at.is_none() => {}
-        }
+        self.clocks.ring().await;
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -362,6 +357,14 @@ impl Clocks {
             last_said: now,
             warned: false,
             closing_at: None,
+        }
+    }
+
+    /// Safe to drop while waiting.
+    async fn ring(&mut self) {
+        tokio::select! {
+            () = self.alarm.as_mut() => {}
+            () = self.draining.as_mut(), if self.closing_at.is_none() => {}
         }
     }
 

@@ -110,7 +110,13 @@ async fn the_server_has_so_many_streams_and_each_comes_back() {
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_each_comes_back() {
-    let server = TestServer::start_with(|config| config.limits.connections_per_address = 2).await;
+    has_two_places(
+        TestServer::start_with(|config| config.limits.connections_per_address = 2).await,
+    )
+    .await;
+}
+
+async fn has_two_places(server: TestServer) {
     let first = open(&server, &root()).await;
     let second = open(&server, &ann()).await;
     for _ in 0..5 {
@@ -386,16 +392,7 @@ async fn of_5001_gatherings_a_dashboard_shows_5000_and_http_shows_all() {
 
 #[tokio::test]
 async fn the_server_has_so_many_connections_and_a_stream_beyond_them_gets_429() {
-    let server = TestServer::start_with(|config| config.limits.connections = 2).await;
-    let first = open(&server, &root()).await;
-    let second = open(&server, &ann()).await;
-    assert_full(&server, &stu()).await;
-    first.leave().await;
-    let third = open_when_free(&server, &stu()).await;
-    for stream in [second, third] {
-        stream.leave().await;
-    }
-    server.stop().await;
+    has_two_places(TestServer::start_with(|config| config.limits.connections = 2).await).await;
 }
 
 #[tokio::test]
