@@ -169,7 +169,13 @@ impl Server {
     pub async fn over(log: Log, config: Config) -> Result<Self, StartError> {
         let views = {
             let log = log.clone();
-            blocking(move || Views::open(log)).await??
+            blocking(move || {
+                let views = Views::open(log)?;
+                // Behind what is served: nothing waits for it.
+                views.resume_rebuilds()?;
+                Ok::<_, ViewError>(views)
+            })
+            .await??
         };
         let secret = config.secret().map_err(StartError::Secret)?;
         let auth = Authenticator::hs256_for(

@@ -17,6 +17,8 @@ pub mod keys;
 pub mod log;
 pub mod recorded;
 pub mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 pub(crate) mod stored;
 mod stored_door_tokens;
 pub mod time;

@@ -6,6 +6,8 @@
 //! in clear: the states that are saved keep it sealed or not at all.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -26,6 +28,12 @@ const FORMAT: u16 = 1;
 /// Magic, format, fold version, epoch, offset, body length, CRC32C of all the rest.
 const HEADER_BYTES: usize = 4 + 2 + 4 + 16 + 8 + 8 + 4;
 
+/// Most bytes of a file that wait for the disk at once.
+const SYNC_STEP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Directory of the folds of the whole log.
+const WHOLE_LOG: &str = "whole-log";
+
 /// Names a fold: `("participants", 1)`. Another version never reads this one's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoldName {
@@ -38,6 +46,17 @@ pub struct FoldName {
 pub enum Scope {
     Gathering(GatheringId),
     WholeLog,
+}
+
+/// Which generation of a fold a file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// What loading reads.
+    Live,
+    /// Being made by a rebuild.
+    Next,
+    /// What a rebuild took the place of.
+    Before,
 }
 
 /// The snapshot directory. Cheap handle.
@@ -92,6 +111,19 @@ impl Snapshots {
         offset: Offset,
         state: &S,
     ) -> Result<(), SnapshotError> {
+        self.save_on(Shelf::Live, fold, scope, offset, state)
+    }
+
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_on<S: Serialize>(
+        &self,
+        shelf: Shelf,
+        fold: FoldName,
+        scope: Scope,
+        offset: Offset,
+        state: &S,
+    ) -> Result<(), SnapshotError> {
         let Some(place) = &self.place else {
             return Ok(());
         };
@@ -100,7 +132,7 @@ impl Snapshots {
         place.lay_header(fold, offset, &mut bytes);
         let dir = place.dir_of(scope);
         fs::create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
-        let path = dir.join(file_name(fold, offset));
+        let path = dir.join(file_name(shelf, fold, offset));
         write_aside(&path, &bytes).map_err(|source| io_error(&path, source))
     }
 
@@ -113,14 +145,25 @@ impl Snapshots {
         scope: Scope,
         at_most: Offset,
     ) -> Option<(Offset, S)> {
+        self.nearest_on(Shelf::Live, fold, scope, at_most)
+    }
+
+    #[must_use]
+    pub fn nearest_on<S: DeserializeOwned>(
+        &self,
+        shelf: Shelf,
+        fold: FoldName,
+        scope: Scope,
+        at_most: Offset,
+    ) -> Option<(Offset, S)> {
         let place = self.place.as_ref()?;
-        let offsets = self.offsets(fold, scope);
+        let offsets = self.offsets_on(shelf, fold, scope);
         offsets
             .into_iter()
             .rev()
             .filter(|offset| *offset <= at_most)
             .find_map(|offset| {
-                let path = place.dir_of(scope).join(file_name(fold, offset));
+                let path = place.dir_of(scope).join(file_name(shelf, fold, offset));
                 match place.load(fold, offset, &path) {
                     Ok(state) => Some((offset, state)),
                     Err(reason) => {
@@ -134,6 +177,11 @@ impl Snapshots {
     /// Offsets at which snapshots exist, ascending.
     #[must_use]
     pub fn offsets(&self, fold: FoldName, scope: Scope) -> Vec<Offset> {
+        self.offsets_on(Shelf::Live, fold, scope)
+    }
+
+    #[must_use]
+    pub fn offsets_on(&self, shelf: Shelf, fold: FoldName, scope: Scope) -> Vec<Offset> {
         let Some(place) = &self.place else {
             return Vec::new();
         };
@@ -141,7 +189,7 @@ impl Snapshots {
         let mut offsets: Vec<Offset> = file_names(&place.dir_of(scope))
             .filter_map(|name| {
                 let rest = name.strip_prefix(&prefix)?;
-                rest.strip_suffix(".snap")?.parse().ok()
+                rest.strip_suffix(shelf.suffix())?.parse().ok()
             })
             .collect();
         offsets.sort_unstable();
@@ -156,8 +204,95 @@ impl Snapshots {
         scope: Scope,
         offset: Offset,
     ) -> Result<(), SnapshotError> {
+        self.remove_on(Shelf::Live, fold, scope, offset)
+    }
+
+    /// # Errors
+    /// As [`Self::remove`].
+    pub fn remove_on(
+        &self,
+        shelf: Shelf,
+        fold: FoldName,
+        scope: Scope,
+        offset: Offset,
+    ) -> Result<(), SnapshotError> {
         self.place.as_ref().map_or(Ok(()), |place| {
-            remove_file(&place.dir_of(scope).join(file_name(fold, offset)))
+            remove_file(&place.dir_of(scope).join(file_name(shelf, fold, offset)))
+        })
+    }
+
+    /// Moves every snapshot of the fold from one shelf to another, in place of what is there; nothing
+    /// happens when there is none to move.
+    ///
+    /// # Errors
+    /// When a file cannot be moved or removed.
+    pub fn shift(
+        &self,
+        fold: FoldName,
+        scope: Scope,
+        from: Shelf,
+        to: Shelf,
+    ) -> Result<(), SnapshotError> {
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        let moving = self.offsets_on(from, fold, scope);
+        if moving.is_empty() {
+            return Ok(());
+        }
+        let dir = place.dir_of(scope);
+        for old in self.offsets_on(to, fold, scope) {
+            if !moving.contains(&old) {
+                self.remove_on(to, fold, scope, old)?;
+            }
+        }
+        for offset in moving {
+            let path = dir.join(file_name(from, fold, offset));
+            fs::rename(&path, dir.join(file_name(to, fold, offset)))
+                .map_err(|source| io_error(&path, source))?;
+        }
+        sync_dir(&dir).map_err(|source| io_error(&dir, source))
+    }
+
+    /// Every scope that has a directory.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        let Some(place) = &self.place else {
+            return Vec::new();
+        };
+        file_names(&place.dir)
+            .filter_map(|name| match name.as_str() {
+                WHOLE_LOG => Some(Scope::WholeLog),
+                name => name.parse().ok().map(Scope::Gathering),
+            })
+            .collect()
+    }
+
+    /// The versions in which the fold has snapshots, on any shelf.
+    #[must_use]
+    pub fn versions(&self, name: &'static str) -> BTreeSet<u32> {
+        let Some(place) = &self.place else {
+            return BTreeSet::new();
+        };
+        let prefix = format!("{name}.v");
+        (self.scopes().into_iter())
+            .flat_map(|scope| file_names(&place.dir_of(scope)))
+            .filter_map(|file| file.strip_prefix(&prefix)?.split_once('.')?.0.parse().ok())
+            .collect()
+    }
+
+    /// A small text beside the snapshots, such as which generation they are of.
+    #[must_use]
+    pub fn note(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.place.as_ref()?.dir.join(name)).ok()
+    }
+
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_note(&self, name: &str, text: &[u8]) -> Result<(), SnapshotError> {
+        self.place.as_ref().map_or(Ok(()), |place| {
+            let path = place.dir.join(name);
+            write_aside(&path, text).map_err(|source| io_error(&path, source))
         })
     }
 
@@ -166,14 +301,42 @@ impl Snapshots {
     /// # Errors
     /// When a file is there and cannot be removed.
     pub fn remove_all(&self, name: &'static str) -> Result<(), SnapshotError> {
+        self.remove_where(name, |_| true)
+    }
+
+    /// Deletes what the fold has on one shelf.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be removed.
+    pub fn clear(&self, fold: FoldName, shelf: Shelf) -> Result<(), SnapshotError> {
+        self.remove_where(fold.name, |rest| rest.ends_with(shelf.suffix()))
+    }
+
+    /// Deletes what the fold's other versions have left.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be removed.
+    pub fn remove_other_versions(&self, fold: FoldName) -> Result<(), SnapshotError> {
+        let own = format!("{}.", fold.version);
+        self.remove_where(fold.name, |rest| !rest.starts_with(&own))
+    }
+
+    /// `which` is shown what follows `name.v`.
+    fn remove_where(
+        &self,
+        name: &'static str,
+        which: impl Fn(&str) -> bool,
+    ) -> Result<(), SnapshotError> {
         let Some(place) = &self.place else {
             return Ok(());
         };
         let prefix = format!("{name}.v");
-        for scope in file_names(&place.dir) {
-            let dir = place.dir.join(scope);
-            for file in file_names(&dir).filter(|file| file.starts_with(&prefix)) {
-                remove_file(&dir.join(file))?;
+        for scope in self.scopes() {
+            let dir = place.dir_of(scope);
+            for file in file_names(&dir) {
+                if file.strip_prefix(&prefix).is_some_and(&which) {
+                    remove_file(&dir.join(file))?;
+                }
             }
         }
         Ok(())
@@ -184,7 +347,7 @@ impl Place {
     fn dir_of(&self, scope: Scope) -> PathBuf {
         match scope {
             Scope::Gathering(gathering) => self.dir.join(gathering.to_string()),
-            Scope::WholeLog => self.dir.join("whole-log"),
+            Scope::WholeLog => self.dir.join(WHOLE_LOG),
         }
     }
 
@@ -222,8 +385,19 @@ impl Place {
     }
 }
 
-fn file_name(fold: FoldName, offset: Offset) -> String {
-    format!("{}.v{}.{offset:020}.snap", fold.name, fold.version)
+impl Shelf {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Live => ".snap",
+            Self::Next => ".next",
+            Self::Before => ".before",
+        }
+    }
+}
+
+fn file_name(shelf: Shelf, fold: FoldName, offset: Offset) -> String {
+    let suffix = shelf.suffix();
+    format!("{}.v{}.{offset:020}{suffix}", fold.name, fold.version)
 }
 
 fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
@@ -235,14 +409,23 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 
 /// Whole or not at all, even when the power goes: written beside, synced, renamed, directory synced.
 pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("aside");
+    // The whole name: files that differ in their last part only are written at the same time.
+    let mut aside = OsString::from(path);
+    aside.push(".aside");
     let mut file = File::options()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(&aside)?;
-    file.write_all(bytes)?;
+    // Synced in steps, so that a large one does not hold up the log's own syncs for as long as it takes.
+    let mut steps = bytes.chunks(SYNC_STEP_BYTES).peekable();
+    while let Some(step) = steps.next() {
+        file.write_all(step)?;
+        if steps.peek().is_some() {
+            file.sync_data()?;
+        }
+    }
     file.sync_all()?;
     fs::rename(&aside, path)?;
     path.parent().map_or(Ok(()), sync_dir)
@@ -264,87 +447,5 @@ fn io_error(path: &Path, source: io::Error) -> SnapshotError {
     SnapshotError::Io {
         path: path.display().to_string(),
         source,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::events::log::conformance::data_dir;
-
-    const FOLD: FoldName = FoldName {
-        name: "participants",
-        version: 3,
-    };
-    const EPOCH: Epoch = Epoch::from_bytes([1; 16]);
-
-    fn nearest(snapshots: &Snapshots, at_most: Offset) -> Option<(Offset, Vec<String>)> {
-        snapshots.nearest(FOLD, Scope::WholeLog, at_most)
-    }
-
-    fn saved_at(offset: Offset) -> Vec<String> {
-        vec![format!("state at {offset}"); 3]
-    }
-
-    fn filled() -> (tempfile::TempDir, Snapshots) {
-        let dir = data_dir();
-        let snapshots = Snapshots::open(dir.path(), EPOCH).unwrap();
-        for offset in [100, 7, 2_000] {
-            let state = saved_at(offset);
-            snapshots
-                .save(FOLD, Scope::WholeLog, offset, &state)
-                .unwrap();
-        }
-        (dir, snapshots)
-    }
-
-    #[test]
-    fn the_nearest_snapshot_is_the_newest_at_or_before_the_offset() {
-        let (_dir, snapshots) = filled();
-        assert_eq!(snapshots.offsets(FOLD, Scope::WholeLog), [7, 100, 2_000]);
-        assert_eq!(nearest(&snapshots, 6), None);
-        assert_eq!(nearest(&snapshots, 99), Some((7, saved_at(7))));
-        assert_eq!(nearest(&snapshots, 100), Some((100, saved_at(100))));
-        snapshots.remove(FOLD, Scope::WholeLog, 100).unwrap();
-        assert_eq!(nearest(&snapshots, 100), Some((7, saved_at(7))));
-        snapshots.remove_all(FOLD.name).unwrap();
-        assert_eq!(nearest(&snapshots, 5_000), None);
-    }
-
-    #[test]
-    fn other_scopes_versions_and_epochs_are_as_good_as_missing() {
-        let (dir, snapshots) = filled();
-        let gathering = Scope::Gathering(GatheringId::from_bytes([5; 16]));
-        let newer = FoldName { version: 4, ..FOLD };
-        assert!(
-            snapshots
-                .nearest::<Vec<String>>(FOLD, gathering, 5_000)
-                .is_none()
-        );
-        assert!(
-            snapshots
-                .nearest::<Vec<String>>(newer, Scope::WholeLog, 5_000)
-                .is_none()
-        );
-        let restored = Snapshots::open(dir.path(), Epoch::from_bytes([2; 16])).unwrap();
-        assert_eq!(nearest(&restored, 5_000), None);
-        assert_eq!(nearest(&Snapshots::none(), 5_000), None);
-    }
-
-    #[test]
-    fn a_damaged_snapshot_is_passed_over_wherever_the_damage_is() {
-        let (dir, snapshots) = filled();
-        let path = dir.path().join("whole-log").join(file_name(FOLD, 2_000));
-        let whole = fs::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x10;
-            fs::write(&path, &bytes).unwrap();
-            assert_eq!(nearest(&snapshots, 5_000), Some((100, saved_at(100))));
-            fs::write(&path, &whole[..at]).unwrap();
-            assert_eq!(nearest(&snapshots, 5_000), Some((100, saved_at(100))));
-        }
-        fs::write(&path, &whole).unwrap();
-        assert_eq!(nearest(&snapshots, 5_000), Some((2_000, saved_at(2_000))));
     }
 }

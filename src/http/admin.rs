@@ -15,7 +15,7 @@ use super::{
     extract::{OptionalJson, path_parameter},
     problem::Problem,
 };
-use crate::projections::views::{ProjectionStatus, RebuildProgress};
+use crate::projections::views::{ProjectionStatus, RebuildOptions, RebuildProgress};
 
 /// `{name}` of a projection.
 pub(super) struct Named(String);
@@ -51,8 +51,11 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Respo
 }
 
 /// Rebuild a view from the first event, beside the live one
+///
+/// With `dry_run` or `diff` nothing is switched; with `diff` the progress carries the rows that differ.
 #[utoipa::path(post, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, all")),
+    request_body = inline(Option<Rebuild>),
     responses(
         (status = 202, description = "Under way", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -62,12 +65,14 @@ pub(super) async fn rebuild(
     State(app): State<App>,
     caller: Caller,
     Named(name): Named,
-    // Read although there is nothing in it: hyper would otherwise close the connection of a client
-    // that sends its body behind its header.
-    OptionalJson(Nothing {}): OptionalJson<Nothing>,
+    OptionalJson(asked): OptionalJson<Rebuild>,
 ) -> Result<Response, Problem> {
     superuser(&caller)?;
-    app.views.start_rebuild(&name)?;
+    let options = RebuildOptions {
+        dry_run: asked.dry_run,
+        diff: asked.diff,
+    };
+    app.views.start_rebuild_with(&name, options)?;
     // The view's state is what the rebuild works from, so its offset is what the caller may wait for.
     answer::done(
         StatusCode::ACCEPTED,
@@ -78,7 +83,7 @@ pub(super) async fn rebuild(
 
 /// How far a rebuild is
 #[utoipa::path(get, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, all")),
     responses(
         (status = 200, description = "Progress of the last rebuild", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -95,7 +100,7 @@ pub(super) async fn progress(
 
 /// Give up a rebuild; the live view stays as it is
 #[utoipa::path(delete, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, all")),
     responses(
         (status = 200, description = "Cancelled", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -115,6 +120,34 @@ pub(super) async fn cancel(
     )
 }
 
+/// Put the generation before the last rebuild back
+///
+/// It is brought up to the log's head; the one that was live is kept instead.
+#[utoipa::path(post, path = "/api/admin/projections/{name}/rollback", tag = "admin",
+    params(("name" = String, Path, description = "participants, dashboard, history")),
+    responses(
+        (status = 200, description = "Done", body = ProjectionStatus),
+        (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
+        (status = 409, description = "No earlier generation is kept, or a rebuild is under way", body = super::problem::Body, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn rollback(
+    State(app): State<App>,
+    caller: Caller,
+    Named(name): Named,
+    // Read although there is nothing in it: hyper would otherwise close the connection of a client
+    // that sends its body behind its header.
+    OptionalJson(Nothing {}): OptionalJson<Nothing>,
+) -> Result<Response, Problem> {
+    superuser(&caller)?;
+    let (views, asked) = (app.views.clone(), name.clone());
+    tokio::task::spawn_blocking(move || views.roll_back(&asked))
+        .await
+        .map_err(|_| Problem::internal())??;
+    let now = app.views.projections();
+    let status = (now.iter().find(|status| status.name == name)).ok_or_else(Problem::internal)?;
+    answer::done(StatusCode::OK, status, app.log.head())
+}
+
 /// The table's row is about no gathering in particular, so there is no standing to ask.
 fn superuser(caller: &Caller) -> Result<(), Problem> {
     if caller.principal.superuser {
@@ -122,6 +155,18 @@ fn superuser(caller: &Caller) -> Result<(), Problem> {
     } else {
         Err(Problem::forbidden("only superusers may do this"))
     }
+}
+
+/// What a rebuild is to do beside folding; by default it switches.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rebuild {
+    /// Fold and say how it went; switch nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// Compare with the live view row by row at the same offset; switch nothing.
+    #[serde(default)]
+    diff: bool,
 }
 
 /// A body with no fields.

@@ -21,11 +21,19 @@ use super::{App, caller::Caller, problem::Problem};
 use crate::{
     commands::{Accepted, CommandError},
     events::event::Event,
+    projections::views::RebuildState,
 };
 
 /// Upper bounds of the duration buckets, seconds.
 const BUCKETS_SECONDS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.5, 2.0, 10.0,
+];
+
+const REBUILD_STATES: [(RebuildState, &str); 4] = [
+    (RebuildState::Running, "running"),
+    (RebuildState::Done, "done"),
+    (RebuildState::Cancelled, "cancelled"),
+    (RebuildState::Failed, "failed"),
 ];
 
 const METADATA: Metadata<'static> = Metadata::new("doorbook", Level::INFO, None);
@@ -226,6 +234,40 @@ pub(super) async fn show(
         app.metrics
             .gauge("doorbook_projection_lag_events", labels, number(status.lag));
     }
+    for status in app.views.projections() {
+        let labels = vec![Label::from_static_parts("view", status.name)];
+        let parked = f64::from(u8::from(status.error.is_some()));
+        app.metrics
+            .gauge("doorbook_view_parked", labels.clone(), parked);
+        (app.metrics).gauge(
+            "doorbook_view_generation",
+            labels,
+            number(status.generation),
+        );
+    }
+    for (name, progress) in app.views.rebuilds() {
+        let labels = || vec![Label::from_static_parts("view", name)];
+        let set = |metric, value| app.metrics.gauge(metric, labels(), value);
+        set(
+            "doorbook_rebuild_processed_events",
+            number(progress.processed),
+        );
+        set("doorbook_rebuild_total_events", number(progress.total));
+        set(
+            "doorbook_rebuild_events_per_second",
+            number(progress.events_per_second),
+        );
+        set(
+            "doorbook_rebuild_left_seconds",
+            number(progress.eta_seconds.unwrap_or(0)),
+        );
+        for (state, word) in REBUILD_STATES {
+            let mut labels = labels();
+            labels.push(Label::from_static_parts("state", word));
+            let is_it = f64::from(u8::from(progress.state == state));
+            app.metrics.gauge("doorbook_rebuild_state", labels, is_it);
+        }
+    }
     let text = app.metrics.handle.render();
     let kind = [(
         header::CONTENT_TYPE,
@@ -266,6 +308,34 @@ fn describe(recorder: &PrometheusRecorder) {
     gauge(
         "doorbook_projection_lag_events",
         "Events that a view has not applied yet.",
+    );
+    gauge(
+        "doorbook_view_parked",
+        "1 while a view cannot apply an event and stands before it, else 0.",
+    );
+    gauge(
+        "doorbook_view_generation",
+        "Which making of the view is live; a rebuild makes the next.",
+    );
+    gauge(
+        "doorbook_rebuild_processed_events",
+        "Events that the last rebuild of a view has folded.",
+    );
+    gauge(
+        "doorbook_rebuild_total_events",
+        "Events that the last rebuild of a view has to fold.",
+    );
+    gauge(
+        "doorbook_rebuild_events_per_second",
+        "Speed of the last rebuild of a view.",
+    );
+    gauge(
+        "doorbook_rebuild_left_seconds",
+        "Time that a rebuild under way still needs at its speed.",
+    );
+    gauge(
+        "doorbook_rebuild_state",
+        "1 for the state that the last rebuild of a view is in.",
     );
     histogram(
         "doorbook_command_seconds",

@@ -97,6 +97,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(history::log))
         .routes(routes!(admin::list))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
+        .routes(routes!(admin::rollback))
         .routes(routes!(session::sign_in, session::sign_out))
         .routes(routes!(session::ticket))
         .routes(routes!(health::healthz))

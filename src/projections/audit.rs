@@ -6,7 +6,8 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    gathering::guarded,
+    folds,
+    gathering::Parked,
     history::{self, HistoryEntry, State},
     keep,
     live::Inner,
@@ -43,6 +44,8 @@ pub(super) struct Indexed {
     loaded: bool,
     saved_events: u64,
     touched: Timestamp,
+    /// Why it could not be brought up when it was last asked.
+    stopped: Option<String>,
 }
 
 impl Indexes {
@@ -67,6 +70,16 @@ impl Indexes {
         inner.loaded.then(|| inner.state.clone())
     }
 
+    pub(super) fn is_loaded(&self, id: GatheringId) -> bool {
+        let index = self.loaded.lock().get(&id).cloned();
+        index.is_some_and(|index| index.inner.lock().loaded)
+    }
+
+    /// Why one of them could not be brought up when it was last asked.
+    pub(super) fn stopped(&self) -> Option<String> {
+        (self.all().iter()).find_map(|index| index.inner.lock().stopped.clone())
+    }
+
     /// Drops what nobody has used for this long.
     pub(super) fn drop_cold(&self, idle_seconds_min: i64) {
         let limit = Timestamp::now().plus_seconds(-idle_seconds_min);
@@ -85,19 +98,31 @@ impl Index {
             inner.saved_events = inner.state.events;
             inner.loaded = true;
         }
-        catch_up(log, self.id, &mut inner.state, |_| true)?;
+        let caught_up = catch_up(log, self.id, &mut inner.state, |_| true);
+        inner.stopped = caught_up.as_ref().err().map(ToString::to_string);
+        caught_up?;
         Ok(question(&inner.state))
     }
 
-    /// Puts a rebuilt state in place of this one, brought up to the same offset.
-    pub(super) fn replace(&self, log: &Log, mut fresh: State) -> Result<State, ViewError> {
+    /// Puts another generation in place of this one. `move_shelves` is shown what was live, if it is loaded,
+    /// and moves the snapshots; nobody asks this index, or saves it, until it is done.
+    pub(super) fn replace(
+        &self,
+        log: &Log,
+        fresh: Option<State>,
+        move_shelves: impl FnOnce(Option<&State>) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
         let mut inner = self.inner.lock();
-        catch_up(log, self.id, &mut fresh, |_| true)?;
+        let was_sound = inner.stopped.is_none();
+        move_shelves(inner.loaded.then_some(&inner.state).filter(|_| was_sound))?;
         if inner.loaded {
-            inner.state = fresh.clone();
+            let mut fresh = fresh.unwrap_or_else(|| nearest(log, self.id, log.head()));
+            inner.saved_events = fresh.events;
+            catch_up(log, self.id, &mut fresh, |_| true)?;
+            inner.state = fresh;
+            inner.stopped = None;
         }
-        inner.saved_events = fresh.events;
-        Ok(fresh)
+        Ok(())
     }
 
     pub(super) fn save_when_due(&self, log: &Log, anyway: bool) {
@@ -144,14 +169,18 @@ pub(super) fn fold(
             break;
         }
         for recorded in &page {
-            guarded("history", recorded.offset, || state.apply(recorded))
-                .map_err(|parked| parked.error())?;
+            apply(state, recorded).map_err(|parked| parked.error())?;
         }
         if !step(page.len()) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Applies one event; a panic in the fold becomes an error.
+pub(super) fn apply(state: &mut State, recorded: &Recorded) -> Result<(), Parked> {
+    folds::apply(&folds::HISTORY, state, recorded)
 }
 
 /// One page, in log order. May touch the disk.

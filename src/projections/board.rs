@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
     dashboard::{self, Dashboard, Update},
     feed::Tail,
-    gathering::{Parked, guarded},
+    folds,
+    gathering::Parked,
     keep,
     views::{DashboardPage, ViewError},
     windows::{WINDOW_ENTRIES_MAX, Window, Windows},
@@ -34,6 +35,8 @@ pub(super) struct Board {
     pub(super) moved: watch::Sender<Offset>,
     /// What readers below the tail share.
     pub(super) windows: Windows<Update, Dashboard>,
+    /// As of a gathering: what is saved is always of the live generation.
+    pub(super) saving: Mutex<()>,
 }
 
 pub(super) struct LiveBoard {
@@ -53,6 +56,7 @@ impl Board {
             moved: watch::Sender::new(live.dashboard.state.offset),
             live: RwLock::new(live),
             windows: Windows::default(),
+            saving: Mutex::default(),
         })
     }
 
@@ -122,6 +126,7 @@ impl Board {
     }
 
     pub(super) fn save(&self, log: &Log) {
+        let _saving = self.saving.lock();
         let state = {
             let live = self.live.read();
             if live.saved == live.dashboard.state.offset {
@@ -149,7 +154,7 @@ impl Default for LiveBoard {
 }
 
 impl LiveBoard {
-    fn starting_with(dashboard: Dashboard) -> Self {
+    pub(super) fn starting_with(dashboard: Dashboard) -> Self {
         Self {
             tail: Tail::starting_at(dashboard.state.offset, TAIL_UPDATES_MAX, TAIL_BYTES_MAX),
             saved: 0,
@@ -211,6 +216,12 @@ impl LiveBoard {
         }
     }
 
+    /// The next event of the log, for whoever reads it for more than one fold.
+    pub(super) fn take(&mut self, recorded: &Arc<Recorded>) -> Result<(), Parked> {
+        self.apply(recorded);
+        self.parked.clone().map_or(Ok(()), Err)
+    }
+
     fn apply(&mut self, recorded: &Arc<Recorded>) {
         if let Err(parked) = apply(&mut self.dashboard, recorded) {
             self.parked = Some(parked);
@@ -254,7 +265,7 @@ pub(super) fn apply(fold: &mut Dashboard, recorded: &Recorded) -> Result<(), Par
             detail: format!("the fold of the whole log is at {}", fold.state.offset),
         });
     }
-    guarded("dashboard", recorded.offset, || fold.apply(recorded))
+    folds::apply(&folds::DASHBOARD, fold, recorded)
 }
 
 fn page_of(window: &Window<Update>, cursor: Offset, limit: usize) -> DashboardPage {

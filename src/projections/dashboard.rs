@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     details::{self, NameId, Names},
     feed::Message,
-    participants::{Occupancy, Presence},
+    participants::{Occupancy, Presence, fields},
 };
 use crate::events::{
     door_tokens::DoorTokens,
@@ -172,6 +172,35 @@ impl Dashboard {
         self.state.undone.get(&scan).copied()
     }
 
+    /// The rows in which two folds differ: id of the gathering, and names of the fields.
+    pub(super) fn differing_rows(&self, live: &Self) -> Vec<(String, Vec<&'static str>)> {
+        let (mine, others) = (&self.state, &live.state);
+        let order = |state: &State| -> Vec<GatheringId> {
+            state.tallies.iter().map(|tally| tally.row.id).collect()
+        };
+        let own = fields(&[
+            ("offset", mine.offset != others.offset),
+            ("undone", mine.undone != others.undone),
+            ("gatherings", order(mine) != order(others)),
+        ]);
+        let rows = mine.tallies.iter().map(|tally| {
+            let place = live.places.get(&tally.row.id).copied();
+            let differing = match place.and_then(|place| others.tallies.get(place)) {
+                None => vec!["missing"],
+                Some(other) => tally.differing_fields(other),
+            };
+            (tally.row.id.to_string(), differing)
+        });
+        let unexpected = (others.tallies.iter())
+            .filter(|tally| !self.places.contains_key(&tally.row.id))
+            .map(|tally| (tally.row.id.to_string(), vec!["unexpected"]));
+        (std::iter::once(("log".to_owned(), own))
+            .chain(rows)
+            .chain(unexpected))
+        .filter(|(_, fields)| !fields.is_empty())
+        .collect()
+    }
+
     /// The first thing in which two folds at the same offset differ.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let (mine, others) = (&self.state, &other.state);
@@ -299,6 +328,20 @@ impl Tally {
                 }
             }
         }
+    }
+
+    fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
+        let (mine, others) = (&self.row, &other.row);
+        fields(&[
+            ("details", mine.details != others.details),
+            ("team", mine.team != others.team),
+            ("door_tokens", mine.door_tokens != others.door_tokens),
+            ("occupancy", mine.occupancy != others.occupancy),
+            ("arrivals", mine.arrivals != others.arrivals),
+            ("offset", mine.offset != others.offset),
+            ("visits", self.visits != other.visits),
+            ("cancelled", self.cancelled != other.cancelled),
+        ])
     }
 
     fn presence(&self, person: ParticipantId) -> Presence {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     feed::{FeedEntry, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX, Tail},
-    keep,
+    folds, keep,
     participants::{self, Participants},
     start::GatheringSnapshot,
     views::ViewError,
@@ -39,6 +39,9 @@ pub(super) struct Gathering {
     pub(super) moved: watch::Sender<Offset>,
     /// What readers below the tail share.
     pub(super) windows: Windows<FeedEntry, Participants>,
+    /// Held while a snapshot is written, and while another generation takes this one's place: what is saved
+    /// is always of the live one.
+    pub(super) saving: Mutex<()>,
     touched: AtomicI64,
 }
 
@@ -88,6 +91,7 @@ impl Gathering {
             shared: Mutex::new(None),
             moved,
             windows: Windows::default(),
+            saving: Mutex::default(),
             touched: AtomicI64::new(Timestamp::now().0),
         }
     }
@@ -167,6 +171,7 @@ impl Gathering {
     }
 
     pub(super) fn save(&self, log: &Log) {
+        let _saving = self.saving.lock();
         let (state, events) = {
             let live = self.live.read();
             if live.saved_events == live.participants.state.events {
@@ -261,6 +266,16 @@ impl Live {
         Ok(())
     }
 
+    /// The next event of the gathering, for whoever reads the log for more than one fold.
+    pub(super) fn take(&mut self, log: &Log, recorded: &Arc<Recorded>) -> Result<(), Parked> {
+        self.apply(log, recorded);
+        if let Some(parked) = &self.parked {
+            return Err(parked.clone());
+        }
+        self.covered = recorded.offset;
+        Ok(())
+    }
+
     fn apply(&mut self, log: &Log, recorded: &Arc<Recorded>) {
         if let Err(parked) = apply(&mut self.participants, recorded) {
             self.parked = Some(parked);
@@ -286,9 +301,7 @@ pub(super) fn apply(participants: &mut Participants, recorded: &Recorded) -> Res
             ),
         });
     }
-    guarded("participants", recorded.offset, || {
-        participants.apply(recorded)
-    })
+    folds::apply(&folds::PARTICIPANTS, participants, recorded)
 }
 
 /// Runs a fold's step; a panic becomes a parked view.

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::person::unseal;
+use super::{participants::fields, person::unseal};
 use crate::events::{
     event::{ActorRole, DoorRole, Event, RefusalCode, Scan, ScanMode, Sealed, Warning},
     ids::{Code, CommandId, DoorTokenId, GatheringId, Offset, ParticipantId},
@@ -241,6 +241,30 @@ impl State {
         offsets
             .get(offsets.partition_point(|offset| *offset <= after)..)
             .unwrap_or_default()
+    }
+
+    /// The participants whose entries differ in two indexes, and how.
+    pub(super) fn differing_rows(&self, live: &Self) -> Vec<(String, Vec<&'static str>)> {
+        let own = fields(&[
+            ("events", self.events != live.events),
+            ("offset", self.offset != live.offset),
+            ("codes", self.codes != live.codes),
+        ]);
+        let rows = self.offsets.iter().map(|(participant, offsets)| {
+            let differing = match live.offsets.get(participant) {
+                None => vec!["missing"],
+                Some(others) => fields(&[("offsets", offsets != others)]),
+            };
+            (participant.to_string(), differing)
+        });
+        let unexpected = (live.offsets.keys())
+            .filter(|participant| !self.offsets.contains_key(participant))
+            .map(|participant| (participant.to_string(), vec!["unexpected"]));
+        (std::iter::once(("index".to_owned(), own))
+            .chain(rows)
+            .chain(unexpected))
+        .filter(|(_, fields)| !fields.is_empty())
+        .collect()
     }
 
     /// The first thing in which two indexes at the same offset differ.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::events::{
     ids::Offset,
     log::Log,
-    snapshot::{FoldName, Scope},
+    snapshot::{FoldName, Scope, Shelf},
 };
 
 /// Below this many events a fold from the first one is cheaper than a file.
@@ -33,6 +33,35 @@ pub(super) const fn is_due(events: u64, changes: u64, quiet_seconds: i64) -> boo
         || (changes > events / 8 && quiet_seconds >= QUIET_SECONDS_MIN)
 }
 
+/// A rebuild saves a fold each time it has doubled, from this size on: all of it together is twice the
+/// last state, and what a crash costs is half of it.
+const REBUILT_EVENTS_MIN: u64 = 200_000;
+
+pub(super) const fn is_due_in_rebuild(events: u64, saved_events: u64) -> bool {
+    events >= REBUILT_EVENTS_MIN && events / 2 >= saved_events
+}
+
+/// Saves a state of the generation that a rebuild makes. A failure is logged and costs a longer fold.
+pub(super) fn save_next<S: Serialize>(
+    log: &Log,
+    (fold, scope, offset, events): (FoldName, Scope, Offset, u64),
+    state: &S,
+) {
+    if events < EVENTS_MIN {
+        return;
+    }
+    let snapshots = log.snapshots();
+    if let Err(error) = snapshots.save_on(Shelf::Next, fold, scope, offset, state) {
+        tracing::error!(view = fold.name, offset, %error, "a snapshot was not saved");
+        return;
+    }
+    for old in superfluous(&snapshots.offsets_on(Shelf::Next, fold, scope)) {
+        if let Err(error) = snapshots.remove_on(Shelf::Next, fold, scope, old) {
+            tracing::warn!(view = fold.name, offset = old, %error, "an old snapshot was not removed");
+        }
+    }
+}
+
 /// Saves the state and thins out the older ones. A failure is logged and costs a longer fold.
 pub(super) fn save<S: Serialize>(
     log: &Log,
@@ -51,15 +80,6 @@ pub(super) fn save<S: Serialize>(
     }
     for old in superfluous(&log.snapshots().offsets(fold, scope)) {
         remove(log, fold, scope, old);
-    }
-}
-
-/// Deletes every snapshot of the fold but the one at `offset`, after a rebuild.
-pub(super) fn remove_others(log: &Log, fold: FoldName, scope: Scope, offset: Offset) {
-    for other in log.snapshots().offsets(fold, scope) {
-        if other != offset {
-            remove(log, fold, scope, other);
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     board::Board,
     gathering::{Gathering, Live},
     reader::FOLDING_READERS_MAX,
-    rebuild::Rebuilds,
+    rebuild::{self, Generations, Rebuilds},
     runner,
     views::ViewError,
 };
@@ -29,6 +29,7 @@ pub(super) struct Inner {
     pub(super) indexes: Indexes,
     pub(super) folding: Arc<Semaphore>,
     pub(super) rebuilds: Rebuilds,
+    pub(super) generations: Generations,
     pub(super) stop: watch::Sender<bool>,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -36,7 +37,10 @@ pub(super) struct Inner {
 impl Inner {
     /// Loads the dashboard and starts the threads that follow the log.
     pub(super) fn open(log: Log) -> Result<Arc<Self>, ViewError> {
+        let generations = Generations::open(&log);
+        rebuild::finish(&log, &generations)?;
         let inner = Arc::new(Self {
+            generations,
             board: Board::open(&log)?,
             log,
             gatherings: RwLock::default(),
@@ -55,6 +59,7 @@ impl Inner {
 
     /// Stops the threads and saves what has changed.
     pub(super) fn close(&self) {
+        self.rebuilds.stop();
         self.stop.send_replace(true);
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {

@@ -9,8 +9,8 @@
 //! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
 //! [`feed`] is what streams send, and `windows` is what they share of it below the tails. `live`,
 //! `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`] and `audit` answer
-//! from them; `runner` follows the head, `keep` says which snapshots
-//! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
+//! from them; `folds` is the table of the folds and the only place that calls
+//! them; `runner` follows the head, `keep` says which snapshots stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
 
 mod audit;
 mod board;
@@ -18,6 +18,7 @@ pub mod dashboard;
 mod details;
 pub mod door_tokens;
 pub mod feed;
+mod folds;
 mod gathering;
 pub mod history;
 mod keep;

@@ -330,6 +330,34 @@ impl Participants {
         })
     }
 
+    /// The rows in which two folds differ: id, and names of the fields, without what is in them. A row with
+    /// the gathering's own id stands for the gathering.
+    pub(super) fn differing_rows(&self, live: &Self) -> Vec<(String, Vec<&'static str>)> {
+        let (mine, others) = (&self.state, &live.state);
+        let own = fields(&[
+            ("details", mine.details != others.details),
+            ("occupancy", mine.occupancy != others.occupancy),
+            ("names", mine.names != others.names),
+            ("events", mine.events != others.events),
+            ("offset", mine.offset != others.offset),
+        ]);
+        let own = std::iter::once((mine.gathering.to_string(), own));
+        let rows = mine.rows.iter().map(|row| {
+            let differing = match live.row_of(row.id) {
+                None => vec!["missing"],
+                Some(other) if Arc::ptr_eq(row, other) => Vec::new(),
+                Some(other) => row.differing_fields(other),
+            };
+            (row.id.to_string(), differing)
+        });
+        let unexpected = (others.rows.iter())
+            .filter(|row| !self.by_id.contains_key(&row.id))
+            .map(|row| (row.id.to_string(), vec!["unexpected"]));
+        (own.chain(rows).chain(unexpected))
+            .filter(|(_, fields)| !fields.is_empty())
+            .collect()
+    }
+
     /// The first thing in which two folds at the same offset differ, without personal data.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let (mine, others) = (&self.state, &other.state);
@@ -421,14 +449,27 @@ impl Row {
     }
 
     fn equals(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.code == other.code
-            && self.ticket_type == other.ticket_type
-            && self.external_id == other.external_id
-            && self.sealed == other.sealed
-            && self.status() == other.status()
-            && self.cancelled == other.cancelled
-            && self.visits == other.visits
-            && self.offset == other.offset
+        self.id == other.id && self.differing_fields(other).is_empty()
     }
+
+    fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
+        fields(&[
+            ("event_pax_id", self.code != other.code),
+            ("ticket_type", self.ticket_type != other.ticket_type),
+            ("external_id", self.external_id != other.external_id),
+            ("user", self.sealed != other.sealed),
+            ("status", self.status() != other.status()),
+            ("cancelled", self.cancelled != other.cancelled),
+            ("visits", self.visits != other.visits),
+            ("offset", self.offset != other.offset),
+        ])
+    }
+}
+
+/// The names of those that differ.
+pub(super) fn fields(differ: &[(&'static str, bool)]) -> Vec<&'static str> {
+    (differ.iter())
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| *name)
+        .collect()
 }

@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 pub use super::list::{ParticipantFilter, ParticipantsPage, ParticipantsQuery};
 pub use super::reader::FeedReader;
-pub use super::rebuild::{RebuildProgress, RebuildState};
+pub use super::rebuild::{
+    RebuildOptions, RebuildProgress, RebuildReason, RebuildState, RowDifference, ViewProgress,
+};
 pub use super::start::GatheringSnapshot;
 use super::{
     audit,
@@ -97,6 +99,13 @@ pub struct ProjectionStatus {
     pub lag: u64,
     /// Why the view stopped, if an event could not be applied.
     pub error: Option<String>,
+    /// Which making of the view is live: 1 is the first, each rebuild makes the next.
+    pub generation: u64,
+    /// When a rebuild made it; null: it has grown with the log.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub built_at: Option<Timestamp>,
+    /// The generation that a rollback would put back.
+    pub generation_before: Option<u64>,
 }
 
 impl Views {
@@ -360,27 +369,62 @@ impl Views {
             (live.dashboard.state.offset, error)
         };
         let (offset, error) = inner.slowest(head);
-        let status = |fold: FoldName, offset: Offset, error| ProjectionStatus {
-            name: fold.name,
-            version: fold.version,
-            offset,
-            lag: head.saturating_sub(offset),
-            error,
+        let status = |fold: FoldName, offset: Offset, error| {
+            let (generation, built_at, generation_before) = inner.generation(fold);
+            ProjectionStatus {
+                name: fold.name,
+                version: fold.version,
+                offset,
+                lag: head.saturating_sub(offset),
+                error,
+                generation,
+                built_at,
+                generation_before,
+            }
         };
         vec![
             status(participants::FOLD, offset, error),
             status(dashboard::FOLD, board_offset, board_error),
             // Indexes are brought up when they are asked.
-            status(history::FOLD, head, None),
+            status(history::FOLD, head, inner.indexes.stopped()),
         ]
     }
 
-    /// Folds a view anew beside the live one, then switches.
+    /// Folds a view, or `all`, anew beside the live one, then switches.
     ///
     /// # Errors
     /// When there is no such view, or its rebuild is under way.
     pub fn start_rebuild(&self, name: &str) -> Result<(), ViewError> {
-        Rebuilds::start(&self.inner, name)
+        self.start_rebuild_with(name, RebuildOptions::default())
+    }
+
+    /// # Errors
+    /// As [`Self::start_rebuild`].
+    pub fn start_rebuild_with(&self, name: &str, options: RebuildOptions) -> Result<(), ViewError> {
+        Rebuilds::start(&self.inner, name, options)
+    }
+
+    /// Goes on with rebuilds that were under way when the process ended, and rebuilds views that were
+    /// saved in another version, behind what is served. For a server, after opening.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn resume_rebuilds(&self) -> Result<(), ViewError> {
+        Rebuilds::resume(&self.inner)
+    }
+
+    /// Puts the generation before the last rebuild back, and brings it up to the head. May touch the disk.
+    ///
+    /// # Errors
+    /// When there is no such view, none is kept, or a rebuild is under way.
+    pub fn roll_back(&self, name: &str) -> Result<(), ViewError> {
+        Rebuilds::roll_back(&self.inner, name)
+    }
+
+    /// The last rebuild of every view that has been rebuilt since the start.
+    #[must_use]
+    pub fn rebuilds(&self) -> Vec<(&'static str, RebuildProgress)> {
+        self.inner.rebuilds.each()
     }
 
     /// Of the rebuild under way, or of the last one since the start.
@@ -406,7 +450,7 @@ impl Views {
         name: &str,
         progress: impl FnMut(&RebuildProgress),
     ) -> Result<RebuildProgress, ViewError> {
-        Rebuilds::run_blocking(&self.inner, name, progress)
+        Rebuilds::run_blocking(&self.inner, name, RebuildOptions::default(), progress)
     }
 
     /// Folds everything anew and compares it with what is live and what is saved; `progress` gets

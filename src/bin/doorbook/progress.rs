@@ -57,10 +57,14 @@ impl Progress {
             }
             Shown::Plain { last } if last.elapsed() >= PLAIN_LINE_EVERY => {
                 *last = Instant::now();
+                let rate = rate(done, self.started.elapsed());
+                let left = total.saturating_sub(done).checked_div(rate);
                 say(format_args!(
-                    "{}: {done} of {total} ({} %)",
+                    "{}: {done} of {total} ({} %), {rate}/s{}",
                     self.label,
-                    percent(done, total)
+                    percent(done, total),
+                    left.map(|left| format!(", {left} s left"))
+                        .unwrap_or_default()
                 ));
             }
             Shown::Plain { .. } => {}
@@ -78,6 +82,11 @@ impl Progress {
             self.started.elapsed().as_secs_f64()
         ));
     }
+}
+
+fn rate(done: u64, took: Duration) -> u64 {
+    let rate = u128::from(done) * 1_000 / took.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 fn percent(done: u64, total: u64) -> u64 {

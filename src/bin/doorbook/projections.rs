@@ -1,4 +1,4 @@
-//! `doorbook projections`: what each view is called, its version, how far it has come.
+//! `doorbook projections`: what each view is called, its version, how far it has come, which generation it is.
 
 use clap::Args;
 use serde_json::Value;
@@ -35,17 +35,22 @@ pub(crate) fn run(args: &ProjectionsArgs) -> Result<(), Failure> {
         return list.iter().try_for_each(output::json);
     }
     output::data(format_args!(
-        "{:<16} {:>7} {:>10} {:>8}",
-        "name", "version", "offset", "lag"
+        "{:<16} {:>7} {:>10} {:>8} {:>10}  {}",
+        "name", "version", "offset", "lag", "generation", "built at"
     ))?;
     for view in list {
         output::data(format_args!(
-            "{:<16} {:>7} {:>10} {:>8}",
+            "{:<16} {:>7} {:>10} {:>8} {:>10}  {}",
             view["name"].as_str().unwrap_or_default(),
             view["version"].to_string(),
             view["offset"].to_string(),
-            view["lag"].to_string()
+            view["lag"].to_string(),
+            view["generation"].to_string(),
+            view["built_at"].as_str().unwrap_or("as the log grew")
         ))?;
+        if let Some(error) = view["error"].as_str() {
+            output::data(format_args!("{:<16} {error}", ""))?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! `doorbook rebuild-projection`: folds a view anew from the first event, beside the live one, and switches.
-//! On a closed directory here; on a server there, while it serves.
+//! `doorbook rebuild-projection`: folds a view anew from the first event, beside the live one, and switches; or
+//! only looks (`--dry-run`, `--diff`), or goes back. On a closed directory here; on a server there, while it
+//! serves.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use doorbook::projections::ViewError;
+use doorbook::projections::{ViewError, views::RebuildOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,9 +31,18 @@ pub(crate) struct RebuildArgs {
     /// The view; `doorbook projections` lists them
     #[arg(required_unless_present = "all")]
     name: Option<String>,
-    /// Every view, one after the other
+    /// Every view, from one reading of the log
     #[arg(long, conflicts_with = "name")]
     all: bool,
+    /// Fold and say how it went; switch nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print every row that differs from the live view; switch nothing, exit 1 if there is one
+    #[arg(long)]
+    diff: bool,
+    /// Put the generation before the last rebuild back instead
+    #[arg(long, conflicts_with_all = ["all", "dry_run", "diff"])]
+    rollback: bool,
     #[command(flatten)]
     place: PlaceArgs,
     /// Print the last progress of each rebuild as a line of JSON
@@ -45,41 +55,77 @@ pub(crate) fn run(args: &RebuildArgs) -> Result<(), Failure> {
     match args.place.place()? {
         Place::Directory(dir) => {
             let local = Local::open(&dir)?;
-            let result = rebuild_all(args, &local, &stop);
+            let result = rebuild(args, &local, &stop);
             local.close()?;
             result
         }
-        Place::Server(server) => rebuild_all(args, &server, &stop),
+        Place::Server(server) => rebuild(args, &server, &stop),
     }
 }
 
-fn rebuild_all(args: &RebuildArgs, at: &impl Rebuilds, stop: &Receiver<()>) -> Result<(), Failure> {
-    let names = match &args.name {
-        Some(name) => vec![name.clone()],
-        None => at.names()?,
-    };
-    for name in names {
-        at.start(&name)?;
-        let last = follow(at, &name, stop)?;
-        if args.json {
-            output::json(&json!({"name": name, "progress": last}))?;
-        }
-        match last["state"].as_str() {
-            Some("done") => {}
-            Some("cancelled") => {
-                return Err(Failure::refused(format!(
-                    "the rebuild of {name} was cancelled; the old one serves on"
-                )));
-            }
-            _ => {
-                let detail = last["detail"].as_str().unwrap_or("no reason given");
-                return Err(Failure::refused(format!(
-                    "the rebuild of {name} failed: {detail}"
-                )));
-            }
+fn rebuild(args: &RebuildArgs, at: &impl Rebuilds, stop: &Receiver<()>) -> Result<(), Failure> {
+    let name = args.name.as_deref().unwrap_or("all");
+    if args.rollback {
+        at.roll_back(name)?;
+        return output::data(format_args!("{name}: the generation before serves again"));
+    }
+    at.start(
+        name,
+        RebuildOptions {
+            dry_run: args.dry_run,
+            diff: args.diff,
+        },
+    )?;
+    let last = follow(at, name, stop)?;
+    if args.json {
+        output::json(&json!({"name": name, "progress": last}))?;
+    }
+    match last["state"].as_str() {
+        Some("done") if args.diff => differences(name, &last, args.json),
+        Some("done") => Ok(()),
+        Some("cancelled") => Err(Failure::refused(format!(
+            "the rebuild of {name} was cancelled; the old one serves on"
+        ))),
+        _ => {
+            let detail = last["detail"].as_str().unwrap_or("no reason given");
+            Err(Failure::refused(format!(
+                "the rebuild of {name} failed, the old one serves on: {detail}"
+            )))
         }
     }
-    Ok(())
+}
+
+/// Each row that differs on a line of its own.
+fn differences(name: &str, last: &Value, is_json: bool) -> Result<(), Failure> {
+    let rows = listed(&last["differing_rows"]);
+    let count = last["differences"].as_u64().unwrap_or_default();
+    if !is_json {
+        for row in rows {
+            let fields: Vec<_> = listed(&row["fields"])
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            output::data(format_args!(
+                "{} of {}: {} differs in {} at offset {}",
+                row["view"].as_str().unwrap_or_default(),
+                row["event_id"].as_str().unwrap_or("the whole log"),
+                row["row"].as_str().unwrap_or_default(),
+                fields.join(", "),
+                row["offset"]
+            ))?;
+        }
+        let more = count.saturating_sub(rows.len() as u64);
+        if more > 0 {
+            output::data(format_args!("and {more} more"))?;
+        }
+    }
+    if count == 0 {
+        Ok(())
+    } else {
+        Err(Failure::refused(format!(
+            "{count} rows of {name} are not as a fold from the first event gives them; without --diff a rebuild mends them"
+        )))
+    }
 }
 
 fn follow(at: &impl Rebuilds, name: &str, stop: &Receiver<()>) -> Result<Value, Failure> {
@@ -90,8 +136,13 @@ fn follow(at: &impl Rebuilds, name: &str, stop: &Receiver<()>) -> Result<Value, 
         progress.at(number("processed"), number("total"));
         if now["state"] != "running" {
             let state = now["state"].as_str().unwrap_or("unknown");
+            let switched = if now["dry_run"] == true {
+                ", nothing was switched"
+            } else {
+                ""
+            };
             progress.end(&format!(
-                "{state}, {} events at {} events/s",
+                "{state}{switched}, {} events at {} events/s",
                 number("processed"),
                 number("events_per_second")
             ));
@@ -108,31 +159,20 @@ fn follow(at: &impl Rebuilds, name: &str, stop: &Receiver<()>) -> Result<Value, 
 
 /// The two places where views are rebuilt.
 trait Rebuilds {
-    fn names(&self) -> Result<Vec<String>, Failure>;
-    fn start(&self, name: &str) -> Result<(), Failure>;
+    fn start(&self, name: &str, options: RebuildOptions) -> Result<(), Failure>;
+    fn roll_back(&self, name: &str) -> Result<(), Failure>;
     fn progress(&self, name: &str) -> Result<Value, Failure>;
     fn cancel(&self, name: &str) -> Result<(), Failure>;
 }
 
 impl Rebuilds for Local {
-    fn names(&self) -> Result<Vec<String>, Failure> {
-        Ok(self
-            .views
-            .projections()
-            .into_iter()
-            .map(|view| view.name.to_owned())
-            .collect())
+    fn start(&self, name: &str, options: RebuildOptions) -> Result<(), Failure> {
+        let _entered = self.runtime.enter();
+        (self.views.start_rebuild_with(name, options)).map_err(usage_or_check)
     }
 
-    fn start(&self, name: &str) -> Result<(), Failure> {
-        let _entered = self.runtime.enter();
-        self.views.start_rebuild(name).map_err(|error| {
-            if matches!(error, ViewError::UnknownProjection(_)) {
-                Failure::usage(error.to_string())
-            } else {
-                Failure::check(error)
-            }
-        })
+    fn roll_back(&self, name: &str) -> Result<(), Failure> {
+        self.views.roll_back(name).map_err(usage_or_check)
     }
 
     fn progress(&self, name: &str) -> Result<Value, Failure> {
@@ -146,31 +186,37 @@ impl Rebuilds for Local {
 }
 
 impl Rebuilds for Server {
-    fn names(&self) -> Result<Vec<String>, Failure> {
-        let views = self.get("/api/admin/projections/", &[])?;
-        Ok(listed(&views)
-            .iter()
-            .filter_map(|view| Some(view["name"].as_str()?.to_owned()))
-            .collect())
+    fn start(&self, name: &str, options: RebuildOptions) -> Result<(), Failure> {
+        let RebuildOptions { dry_run, diff } = options;
+        let body = json!({"dry_run": dry_run, "diff": diff});
+        self.post(&path(name, "rebuild")?, &body)?.good().map(drop)
     }
 
-    fn start(&self, name: &str) -> Result<(), Failure> {
-        self.post(&rebuild_path(name)?, &json!({}))?
+    fn roll_back(&self, name: &str) -> Result<(), Failure> {
+        self.post(&path(name, "rollback")?, &json!({}))?
             .good()
             .map(drop)
     }
 
     fn progress(&self, name: &str) -> Result<Value, Failure> {
-        self.get(&rebuild_path(name)?, &[])
+        self.get(&path(name, "rebuild")?, &[])
     }
 
     fn cancel(&self, name: &str) -> Result<(), Failure> {
-        self.delete(&rebuild_path(name)?)?.good().map(drop)
+        self.delete(&path(name, "rebuild")?)?.good().map(drop)
+    }
+}
+
+fn usage_or_check(error: ViewError) -> Failure {
+    if matches!(error, ViewError::UnknownProjection(_)) {
+        Failure::usage(error.to_string())
+    } else {
+        Failure::check(error)
     }
 }
 
 /// Names of views are lower-case words, so nothing needs to be escaped in the path.
-fn rebuild_path(name: &str) -> Result<String, Failure> {
+fn path(name: &str, what: &str) -> Result<String, Failure> {
     if name.is_empty()
         || !name
             .bytes()
@@ -180,5 +226,5 @@ fn rebuild_path(name: &str) -> Result<String, Failure> {
             "no projection is called {name:?}; `doorbook projections` lists them"
         )));
     }
-    Ok(format!("/api/admin/projections/{name}/rebuild/"))
+    Ok(format!("/api/admin/projections/{name}/{what}/"))
 }
