@@ -221,12 +221,14 @@ async fn what_is_about_no_gathering_asks_for_a_role() {
     let gala = server.gathering(json!({})).await;
     let door = at_door("d1", gala, DoorRole::Supervisor);
     let rebuild = "/api/admin/projections/participants/rebuild/";
+    let rollback = "/api/admin/projections/participants/rollback/";
     for (method, path, allowed) in [
         (Method::GET, "/api/history/", "y..y.."),
         (Method::GET, "/api/log/", "y..y.."),
         (Method::GET, "/metrics", "y..y.."),
         (Method::GET, "/api/admin/projections/", "y....."),
         (Method::POST, rebuild, "y....."),
+        (Method::POST, rollback, "y....."),
         (Method::GET, rebuild, "y....."),
         (Method::DELETE, rebuild, "y....."),
     ] {

@@ -45,7 +45,11 @@ mod panics;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod pure_folds;
+#[cfg(test)]
 mod raw_stream;
+#[cfg(test)]
+mod rebuilds;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -259,7 +259,7 @@ fn first_names(tokens: &[String], start: usize) -> Vec<String> {
     names
 }
 
-fn tokens(code: &str) -> Vec<String> {
+pub(crate) fn tokens(code: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut characters = code.chars().peekable();
     while let Some(character) = characters.next() {
@@ -280,7 +280,7 @@ fn tokens(code: &str) -> Vec<String> {
 }
 
 /// The text without comments and without the insides of string literals.
-fn code_only(text: &str) -> String {
+pub(crate) fn code_only(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(next) = rest.chars().next() {

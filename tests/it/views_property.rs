@@ -13,10 +13,10 @@ use doorbook::{
         recorded::Recorded,
     },
     projections::{
-        Views,
+        ViewError, Views,
         feed::{FeedEntry, Page},
         participants::{Participant, User},
-        views::{DashboardPage, HistoryQuery, ParticipantsQuery, RebuildState},
+        views::{DashboardPage, HistoryQuery, ParticipantsQuery, RebuildOptions, RebuildState},
     },
 };
 use proptest::prelude::*;
@@ -197,6 +197,40 @@ async fn history_agrees(
     }
 }
 
+/// A comparison, a rebuild that may be cancelled on its way, or a rollback.
+fn disturb(views: &Views, number: usize) {
+    let name = ["participants", "dashboard", "history"][number % 3];
+    match number % 4 {
+        0 => {
+            let options = RebuildOptions {
+                diff: true,
+                ..RebuildOptions::default()
+            };
+            views.start_rebuild_with(name, options).unwrap();
+            while views.rebuild_progress(name).unwrap().state == RebuildState::Running {
+                std::thread::yield_now();
+            }
+            assert_eq!(views.rebuild_progress(name).unwrap().differences, Some(0));
+        }
+        1 | 2 => {
+            views.start_rebuild(name).unwrap();
+            // It may be over already.
+            assert!(matches!(
+                views.cancel_rebuild(name),
+                Ok(()) | Err(ViewError::Rebuild(_))
+            ));
+            while views.rebuild_progress(name).unwrap().state == RebuildState::Running {
+                std::thread::yield_now();
+            }
+        }
+        // Nothing is kept from before unless it has been rebuilt.
+        _ => assert!(matches!(
+            tokio::task::block_in_place(|| views.roll_back(name)),
+            Ok(()) | Err(ViewError::Rebuild(_))
+        )),
+    }
+}
+
 /// Checks a history while it is written and when it is done.
 async fn check_history(log: Log, long: bool, steps: Vec<Step>) -> History {
     let mut history = History::new(log.clone());
@@ -232,6 +266,10 @@ async fn check_history(log: Log, long: bool, steps: Vec<Step>) -> History {
             for name in ["participants", "dashboard", "history"] {
                 live.rebuild_blocking(name, |_| {}).unwrap();
             }
+        }
+        if number % 53 == 20 {
+            disturb(&live, number);
+            assert_views_equal_the_naive_fold(&live, &history).await;
         }
     }
     history.settle();
