@@ -21,6 +21,7 @@ mod participants;
 pub mod places;
 mod problem;
 mod registration;
+mod scan_batch;
 mod scan_result;
 mod scans;
 mod service_team;

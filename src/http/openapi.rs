@@ -28,7 +28,7 @@ use super::{
     caller::Caller,
     door, door_tokens, gatherings, health, history, import, metrics, participants,
     problem::{self, Problem},
-    registration, scans, service_team, session,
+    registration, scan_batch, scans, service_team, session,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -88,6 +88,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::check_in))
         .routes(routes!(scans::check_out))
         .routes(routes!(scans::scan))
+        .routes(routes!(scan_batch::batch))
         .routes(routes!(scans::undo))
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))

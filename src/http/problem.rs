@@ -105,6 +105,11 @@ impl Problem {
         )
     }
 
+    /// For an answer that holds several.
+    pub(super) fn into_body(self) -> Body {
+        self.0.body
+    }
+
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.body.more.insert(name.to_owned(), value.into());

@@ -60,6 +60,12 @@ fn rows() -> Vec<Row> {
             "yyyyyy..",
         ),
         row(
+            Method::POST,
+            "/api/events/{event}/scan/batch/",
+            || json!({"scans": []}),
+            "yyyyyy..",
+        ),
+        row(
             Method::GET,
             "/api/events/{event}/participants/",
             null,
