@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::Action,
-    commands::{Command, CommandError, CommandHandler, Context, handler::Submitted},
+    commands::{CommandError, CommandHandler, handler::Submitted},
     events::{
         event::Direction,
         ids::{GatheringId, Offset},
@@ -74,13 +74,6 @@ pub(super) async fn batch(
     answer::done(StatusCode::OK, &BatchResults { results }, offset)
 }
 
-/// A scan that has been read: what to ask of the handler, or already known to come to nothing.
-enum Read {
-    Scan(Direction, Command, Context),
-    NoCode(Direction),
-    Bad(Problem),
-}
-
 /// A scan on its way.
 enum Sent {
     Queued(Direction, Result<Submitted, CommandError>),
@@ -95,14 +88,14 @@ async fn results(
     seat: &Seat,
     scans: &[Box<RawValue>],
 ) -> Result<(Vec<BatchResult>, Offset), Problem> {
-    let read: Vec<_> = (scans.iter())
-        .map(|scan| read(caller, seat, scan.get().as_bytes()))
+    let commands: Vec<_> = (scans.iter())
+        .map(|scan| command(caller, seat, scan.get().as_bytes()))
         .collect();
     let (handler, gathering) = (app.handler.clone(), seat.id);
     // A ticket of another event may have to be looked up on the disk.
     let sending = tokio::task::spawn_blocking(move || {
-        let send = |read| send(&handler, gathering, read);
-        read.into_iter().map(send).collect::<Vec<_>>()
+        let send = |command| send(&handler, gathering, command);
+        commands.into_iter().map(send).collect::<Vec<_>>()
     });
     let sent = sending.await.map_err(|_| Problem::internal())?;
     let mut offset = seat.row.offset;
@@ -132,26 +125,27 @@ async fn results(
     Ok((results, offset))
 }
 
-fn read(caller: &Caller, seat: &Seat, scan: &[u8]) -> Read {
-    let command = extract::parse::<TicketScan>(scan).and_then(|scan| {
-        let command = TicketCommand::new(caller, seat, IdempotencyKey(None), &scan)?;
-        Ok((scan.direction, command))
-    });
-    match command {
-        Ok((direction, TicketCommand::Scan(command, context))) => {
-            Read::Scan(direction, command, context)
-        }
-        Ok((direction, TicketCommand::NoCode)) => Read::NoCode(direction),
-        Err(problem) => Read::Bad(problem),
-    }
+fn command(
+    caller: &Caller,
+    seat: &Seat,
+    scan: &[u8],
+) -> Result<(Direction, TicketCommand), Problem> {
+    let scan: TicketScan = extract::parse(scan)?;
+    let command = TicketCommand::new(caller, seat, IdempotencyKey(None), &scan)?;
+    Ok((scan.direction, command))
 }
 
-fn send(handler: &CommandHandler, gathering: GatheringId, read: Read) -> Sent {
-    match read {
-        Read::Scan(direction, command, context) => {
+fn send(
+    handler: &CommandHandler,
+    gathering: GatheringId,
+    command: Result<(Direction, TicketCommand), Problem>,
+) -> Sent {
+    match command {
+        Ok((direction, TicketCommand::Scan(scan))) => {
+            let (command, context) = *scan;
             Sent::Queued(direction, handler.submit(gathering, command, context))
         }
-        Read::NoCode(direction) => Sent::NoCode(direction),
-        Read::Bad(problem) => Sent::Bad(problem),
+        Ok((direction, TicketCommand::NoCode)) => Sent::NoCode(direction),
+        Err(problem) => Sent::Bad(problem),
     }
 }

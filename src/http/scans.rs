@@ -169,7 +169,8 @@ pub(super) async fn scan(
     caller.require(&seat, Action::Scan)?;
     let direction = body.direction;
     let result = match TicketCommand::new(&caller, &seat, key, &body)? {
-        TicketCommand::Scan(command, context) => {
+        TicketCommand::Scan(scan) => {
+            let (command, context) = *scan;
             let outcome = app.run(id, command, context).await;
             answered(&app, &caller, &seat, direction, outcome).await?
         }
@@ -180,7 +181,7 @@ pub(super) async fn scan(
 
 /// What a scan at an event's door asks of the handler.
 pub(super) enum TicketCommand {
-    Scan(Command, Context),
+    Scan(Box<(Command, Context)>),
     /// Any QR may be held before a reader: what cannot be a code is one that nobody has.
     NoCode,
 }
@@ -208,10 +209,8 @@ impl TicketCommand {
             direction: body.direction,
             details,
         });
-        Ok(Self::Scan(
-            command,
-            caller.context(seat.standing, command_id),
-        ))
+        let context = caller.context(seat.standing, command_id);
+        Ok(Self::Scan(Box::new((command, context))))
     }
 }
 
