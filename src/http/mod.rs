@@ -6,6 +6,8 @@
 
 mod admin;
 mod answer;
+mod arrivals;
+mod as_of;
 mod caller;
 mod door;
 mod door_tokens;

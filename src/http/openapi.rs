@@ -24,7 +24,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, admin,
+    App, admin, arrivals,
     caller::Caller,
     door, door_tokens, gatherings, health, history, import, metrics, participants,
     problem::{self, Problem},
@@ -93,6 +93,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))
         .routes(routes!(participants::show))
+        .routes(routes!(arrivals::show))
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))
         .routes(routes!(history::log))

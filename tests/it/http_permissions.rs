@@ -73,6 +73,12 @@ fn rows() -> Vec<Row> {
         ),
         row(
             Method::GET,
+            "/api/events/{event}/arrivals/",
+            null,
+            "yyyyyyy.",
+        ),
+        row(
+            Method::GET,
             "/api/events/{event}/history/",
             null,
             "yyy.y.y.",
