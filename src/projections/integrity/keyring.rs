@@ -6,7 +6,7 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::note::{NoteKey, VerifierKey};
+use super::note::{KeyTextError, NoteKey, VerifierKey};
 use crate::events::snapshot::write_aside;
 
 pub(super) const KEY_FILE: &str = "key";
@@ -19,6 +19,23 @@ pub enum KeySource {
     #[default]
     DataDir,
     Given(Arc<NoteKey>),
+}
+
+impl KeySource {
+    /// The key in a file, as text.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no key; what was read is not said.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let text = fs::read_to_string(path)
+            .map(Zeroizing::new)
+            .map_err(named)?;
+        NoteKey::parse(&text)
+            .map(|key| Self::Given(Arc::new(key)))
+            .map_err(|error| named(io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
 }
 
 #[derive(Debug)]
@@ -63,14 +80,44 @@ pub(super) fn verifiers(dir: &Path) -> io::Result<Vec<VerifierKey>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    text.lines()
-        .map(|line| {
-            line.parse().map_err(|error| {
-                let what = format!("the file `integrity/{VERIFIERS_FILE}`: {error}");
-                io::Error::new(io::ErrorKind::InvalidData, what)
-            })
-        })
-        .collect()
+    let wrong = |what: String| {
+        let what = format!("the file `integrity/{VERIFIERS_FILE}`: {what}");
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    };
+    let keys: Vec<VerifierKey> = (text.lines())
+        .map(|line| line.parse())
+        .collect::<Result<_, _>>()
+        .map_err(|error: KeyTextError| wrong(error.to_string()))?;
+    if lines(&keys) == text {
+        Ok(keys)
+    } else {
+        Err(wrong("it is not as it was written".to_owned()))
+    }
+}
+
+fn lines(keys: &[VerifierKey]) -> String {
+    keys.iter().map(|key| format!("{key}\n")).collect()
+}
+
+/// Whether the key in the directory, if there is one, can be read and is listed.
+pub(super) fn check(dir: &Path) -> io::Result<()> {
+    if !dir.join(KEY_FILE).exists() {
+        return Ok(());
+    }
+    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let key = signer(dir, true)?.map_err(wrong)?;
+    let text = Zeroizing::new(fs::read_to_string(dir.join(KEY_FILE))?);
+    if text.trim_end_matches('\n') != key.text().as_str() {
+        return Err(wrong(format!(
+            "`integrity/{KEY_FILE}` is not as it was written"
+        )));
+    }
+    if verifiers(dir)?.contains(key.verifier()) {
+        Ok(())
+    } else {
+        let what = format!("`integrity/{KEY_FILE}` is not listed in `integrity/{VERIFIERS_FILE}`");
+        Err(wrong(what))
+    }
 }
 
 /// The key in the directory; made when there is none and never was one.
@@ -79,6 +126,9 @@ fn signer(dir: &Path, there_was_one: bool) -> io::Result<Result<NoteKey, String>
     match fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(text) => Ok(NoteKey::parse(&text)
             .map_err(|error| format!("the file `integrity/{KEY_FILE}`: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Ok(Err(format!("the file `integrity/{KEY_FILE}`: {error}")))
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) if there_was_one => Ok(Err(format!(
             "the key that signs checkpoints is not in the data directory: give it with --checkpoint-key, or put `integrity/{KEY_FILE}` back from a backup"
@@ -109,6 +159,5 @@ fn remember(dir: &Path, mut verifiers: Vec<VerifierKey>, key: &VerifierKey) -> i
         return Ok(());
     }
     verifiers.push(key.clone());
-    let lines: String = verifiers.iter().map(|key| format!("{key}\n")).collect();
-    write_aside(&dir.join(VERIFIERS_FILE), lines.as_bytes())
+    write_aside(&dir.join(VERIFIERS_FILE), lines(&verifiers).as_bytes())
 }

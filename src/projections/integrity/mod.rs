@@ -7,6 +7,7 @@
 //! forgotten. Leaf n is the event at offset n + 1.
 
 mod answers;
+pub mod check;
 pub mod checkpoint;
 mod hashes;
 mod kept;
@@ -16,6 +17,8 @@ pub mod note;
 pub mod proof;
 pub mod tree;
 
+#[cfg(test)]
+mod directory_tests;
 #[cfg(test)]
 mod tests;
 
