@@ -22,6 +22,7 @@ mod openapi;
 mod participants;
 pub mod places;
 mod problem;
+mod proofs;
 mod registration;
 mod scan_batch;
 mod scan_result;
