@@ -38,7 +38,7 @@ pub use verify::VerifyReport;
 use self::{store::MemoryStore, threads::Threads, writer::Shared};
 use super::{
     event::Event,
-    ids::{Code, Epoch, GatheringId, Offset},
+    ids::{Code, Epoch, GatheringId, Offset, ParticipantId},
     keys::Keys,
     recorded::{NewEvent, Recorded},
     snapshot::Snapshots,
@@ -186,6 +186,13 @@ impl Log {
     #[must_use]
     pub fn last_offset_of(&self, gathering: GatheringId) -> Offset {
         self.shared.index.read().last_offset_of(gathering)
+    }
+
+    /// Everybody whose erasure is durable, with their gathering, in the order in which it came. Their keys
+    /// must be nowhere: a copy of the data that was made before has to lose them, too.
+    #[must_use]
+    pub fn erased(&self) -> Vec<(GatheringId, ParticipantId)> {
+        self.shared.erased.lock().clone()
     }
 
     /// Which gathering a code belongs to: appended registrations (durable or not) and claims.
