@@ -4,7 +4,8 @@
 //! upcaster), a golden file, and a row in [`CURRENT`]; [`decode`] lifts what it reads to the newest
 //! shape, so that nothing above knows older ones. Words are numbers and nothing here is a serde
 //! enum: bincode numbers variants by their place in the source. Structs borrow from the frame, so
-//! neither way copies text twice. Those about door tokens are in `stored_door_tokens`.
+//! neither way copies text twice. Those about door tokens are in `stored_door_tokens`, that of
+//! access records in `stored_access`.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -17,12 +18,13 @@ use super::{
         Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject, Warning,
     },
     ids::{Code, ParticipantId},
+    stored_access::PersonalDataAccessedV1,
     stored_door_tokens::{DoorTokenMintedV1, DoorTokenRevokedV1},
     time::Timestamp,
 };
 
 /// Every type there is, by number, with its newest schema. Numbers are never reused.
-pub(super) const CURRENT: [(u16, u16); 12] = [
+pub(super) const CURRENT: [(u16, u16); 13] = [
     (GATHERING_CREATED, 1),
     (GATHERING_CHANGED, 1),
     (SERVICE_TEAM_CHANGED, 1),
@@ -35,6 +37,7 @@ pub(super) const CURRENT: [(u16, u16); 12] = [
     (PARTICIPANT_ERASED, 1),
     (DOOR_TOKEN_MINTED, 1),
     (DOOR_TOKEN_REVOKED, 1),
+    (PERSONAL_DATA_ACCESSED, 1),
 ];
 
 const GATHERING_CREATED: u16 = 1;
@@ -49,6 +52,7 @@ const REGISTRATION_CANCELLED: u16 = 9;
 pub(super) const PARTICIPANT_ERASED: u16 = 10;
 const DOOR_TOKEN_MINTED: u16 = 11;
 const DOOR_TOKEN_REVOKED: u16 = 12;
+const PERSONAL_DATA_ACCESSED: u16 = 13;
 
 /// Appends the payload in its newest schema to `out`; gives its type and schema.
 pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), DecodeError> {
@@ -129,6 +133,10 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
             codec::encode_payload(&DoorTokenRevokedV1::from(*jti), out)?;
             DOOR_TOKEN_REVOKED
         }
+        Event::PersonalDataAccessed(access) => {
+            codec::encode_payload(&PersonalDataAccessedV1::from(access), out)?;
+            PERSONAL_DATA_ACCESSED
+        }
     };
     Ok((type_id, 1))
 }
@@ -185,6 +193,9 @@ pub(super) fn decode(type_id: u16, schema: u16, payload: &[u8]) -> Result<Event,
             codec::decode_payload::<DoorTokenMintedV1<'_>>(payload)?.try_into()?,
         ),
         (DOOR_TOKEN_REVOKED, 1) => codec::decode_payload::<DoorTokenRevokedV1>(payload)?.into(),
+        (PERSONAL_DATA_ACCESSED, 1) => Event::PersonalDataAccessed(
+            codec::decode_payload::<PersonalDataAccessedV1<'_>>(payload)?.try_into()?,
+        ),
         _ => return Err(DecodeError::UnknownType { type_id, schema }),
     };
     Ok(event)
@@ -204,7 +215,7 @@ pub(super) fn registered_code(schema: u16, payload: &[u8]) -> Result<&str, Decod
 }
 
 #[derive(Serialize, Deserialize)]
-struct SubjectV1<'a> {
+pub(super) struct SubjectV1<'a> {
     participant: [u8; 16],
     code: &'a str,
 }
@@ -476,7 +487,7 @@ pub(super) fn word<T>(
     from_number(number).ok_or(DecodeError::Value(what))
 }
 
-fn optional_word<T>(
+pub(super) fn optional_word<T>(
     number: Option<u8>,
     what: &'static str,
     from_number: fn(u8) -> Option<T>,

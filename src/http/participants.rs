@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App,
+    access::{self, Read},
     answer::{self, Page},
     caller::Caller,
     extract::{InGathering, NoParams, OfTicket, Params},
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     auth::Action,
+    events::event::Accessed,
     projections::{
         participants::Participant,
         views::{ParticipantFilter, ParticipantsQuery},
@@ -75,6 +77,13 @@ pub(super) async fn list(
         after: params.after,
         limit: answer::page_limit(params.limit)?,
     };
+    access::record(
+        &app,
+        &caller,
+        Some(&seat),
+        Read::page(Accessed::Participants),
+    )
+    .await?;
     let page = app.views.participants(id, query).await?;
     answer::ok(&Page::<Arc<Participant>> {
         results: page.results,
@@ -95,6 +104,8 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let seat = caller.seat_of_ticket(&app, &code)?;
     caller.require(&seat, Action::ReadParticipants)?;
+    let read = Read::page(Accessed::Participant).about(Some(code.as_str()));
+    access::record(&app, &caller, Some(&seat), read).await?;
     let participant = app
         .views
         .participant(&code)

@@ -1,6 +1,8 @@
 //! The one integration-test binary: a module per behaviour.
 
 #[cfg(test)]
+mod access_records;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod commands_property;
@@ -14,6 +16,8 @@ mod disk_full;
 mod door_tokens;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod erasure;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

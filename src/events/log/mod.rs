@@ -195,6 +195,15 @@ impl Log {
         self.shared.erased.lock().clone()
     }
 
+    /// The same for one gathering.
+    #[must_use]
+    pub fn erased_in(&self, gathering: GatheringId) -> Vec<ParticipantId> {
+        let erased = self.shared.erased.lock();
+        (erased.iter().filter(|(of, _)| *of == gathering))
+            .map(|(_, participant)| *participant)
+            .collect()
+    }
+
     /// Which gathering a code belongs to: appended registrations (durable or not) and claims.
     #[must_use]
     pub fn gathering_of_code(&self, code: &Code) -> Option<GatheringId> {
