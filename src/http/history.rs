@@ -136,9 +136,10 @@ pub(super) async fn log(
     if params.limit == Some(0) {
         return Err(Problem::field("limit", "must be at least 1"));
     }
+    let head = app.log.head();
     access::record(&app, &caller, None, Read::log()).await?;
     let lines = Lines {
-        head: app.log.head(),
+        head,
         after: params.after.unwrap_or(0),
         left: params.limit.unwrap_or(u64::MAX),
         app,
