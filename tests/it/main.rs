@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access_records;
 #[cfg(test)]
+mod byte_search;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod commands_property;
@@ -18,6 +20,8 @@ mod door_tokens;
 mod durability;
 #[cfg(test)]
 mod erasure;
+#[cfg(test)]
+mod erasure_bytes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl Process {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    fn kill_now(&mut self) {
+    pub(crate) fn kill_now(&mut self) {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }

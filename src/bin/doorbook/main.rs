@@ -6,6 +6,7 @@
 
 mod demo;
 mod entries;
+mod erase;
 mod failure;
 mod history;
 mod import;
@@ -55,6 +56,7 @@ enum Command {
     Projections(projections::ProjectionsArgs),
     RebuildProjection(rebuild_projection::RebuildArgs),
     Verify(verify::VerifyArgs),
+    Erase(erase::EraseArgs),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Projections(args) => projections::run(&args),
         Command::RebuildProjection(args) => rebuild_projection::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Erase(args) => erase::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
