@@ -58,32 +58,28 @@ const PERSONAL_DATA_ACCESSED: u16 = 13;
 pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), DecodeError> {
     let type_id = match event {
         Event::GatheringCreated(details) => {
-            codec::encode_payload(&GatheringV1::from(details), out)?;
-            GATHERING_CREATED
+            typed(GATHERING_CREATED, &GatheringV1::from(details), out)?
         }
         Event::GatheringChanged(details) => {
-            codec::encode_payload(&GatheringV1::from(details), out)?;
-            GATHERING_CHANGED
+            typed(GATHERING_CHANGED, &GatheringV1::from(details), out)?
         }
         Event::ServiceTeamChanged { user_id, door_role } => {
             let stored = ServiceTeamChangedV1 {
                 user_id,
                 door_role: door_role.map(DoorRole::number),
             };
-            codec::encode_payload(&stored, out)?;
-            SERVICE_TEAM_CHANGED
+            typed(SERVICE_TEAM_CHANGED, &stored, out)?
         }
-        Event::ParticipantRegistered(registration) => {
-            codec::encode_payload(&RegistrationV1::from(registration), out)?;
-            PARTICIPANT_REGISTERED
-        }
+        Event::ParticipantRegistered(registration) => typed(
+            PARTICIPANT_REGISTERED,
+            &RegistrationV1::from(registration),
+            out,
+        )?,
         Event::ParticipantCheckedIn(scan) => {
-            codec::encode_payload(&ScanV1::from(scan), out)?;
-            PARTICIPANT_CHECKED_IN
+            typed(PARTICIPANT_CHECKED_IN, &ScanV1::from(scan), out)?
         }
         Event::ParticipantCheckedOut(scan) => {
-            codec::encode_payload(&ScanV1::from(scan), out)?;
-            PARTICIPANT_CHECKED_OUT
+            typed(PARTICIPANT_CHECKED_OUT, &ScanV1::from(scan), out)?
         }
         Event::ScanRefused {
             scan,
@@ -97,8 +93,7 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
                 code: code.number(),
                 previous: *previous,
             };
-            codec::encode_payload(&stored, out)?;
-            SCAN_REFUSED
+            typed(SCAN_REFUSED, &stored, out)?
         }
         Event::ScanUndone {
             subject,
@@ -110,35 +105,36 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
                 undoes: *undoes,
                 reason: reason.as_ref().map(Blob::from),
             };
-            codec::encode_payload(&stored, out)?;
-            SCAN_UNDONE
+            typed(SCAN_UNDONE, &stored, out)?
         }
         Event::RegistrationCancelled { subject, reason } => {
             let stored = RegistrationCancelledV1 {
                 subject: subject.into(),
                 reason: reason.as_ref().map(Blob::from),
             };
-            codec::encode_payload(&stored, out)?;
-            REGISTRATION_CANCELLED
+            typed(REGISTRATION_CANCELLED, &stored, out)?
         }
         Event::ParticipantErased { subject } => {
-            codec::encode_payload(&SubjectV1::from(subject), out)?;
-            PARTICIPANT_ERASED
+            typed(PARTICIPANT_ERASED, &SubjectV1::from(subject), out)?
         }
         Event::DoorTokenMinted(token) => {
-            codec::encode_payload(&DoorTokenMintedV1::from(token), out)?;
-            DOOR_TOKEN_MINTED
+            typed(DOOR_TOKEN_MINTED, &DoorTokenMintedV1::from(token), out)?
         }
         Event::DoorTokenRevoked { jti } => {
-            codec::encode_payload(&DoorTokenRevokedV1::from(*jti), out)?;
-            DOOR_TOKEN_REVOKED
+            typed(DOOR_TOKEN_REVOKED, &DoorTokenRevokedV1::from(*jti), out)?
         }
-        Event::PersonalDataAccessed(access) => {
-            codec::encode_payload(&PersonalDataAccessedV1::from(access), out)?;
-            PERSONAL_DATA_ACCESSED
-        }
+        Event::PersonalDataAccessed(access) => typed(
+            PERSONAL_DATA_ACCESSED,
+            &PersonalDataAccessedV1::from(access),
+            out,
+        )?,
     };
     Ok((type_id, 1))
+}
+
+fn typed(type_id: u16, stored: &impl Serialize, out: &mut Vec<u8>) -> Result<u16, DecodeError> {
+    codec::encode_payload(stored, out)?;
+    Ok(type_id)
 }
 
 /// The fact in its newest shape, whatever schema it was written in.

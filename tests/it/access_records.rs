@@ -1,9 +1,16 @@
 //! Reading personal data leaves a record: who, what, whose and when, and never what it said. What cannot
 //! be recorded is not given.
 
+use doorbook::events::{
+    event::{Accessed, ActorRole, Event},
+    ids::GatheringId,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, ann, auditor, root, stu, sue, with_roles};
+use crate::{
+    harness::{TestServer, ann, auditor, root, stu, sue, with_roles},
+    stream_stage::{Asking, DASHBOARD, Stage, claims, path, ping, superuser, token, user},
+};
 
 async fn records(server: &TestServer) -> Vec<Value> {
     let history = server
@@ -156,4 +163,74 @@ async fn the_house_is_no_gathering() {
     let found = summary(&records(&server).await);
     assert_eq!(found, ["ada history all", "eve history all"]);
     server.stop().await;
+}
+
+/// Who opened a live stream, as far as that is recorded.
+fn streams_opened(stage: &Stage, gathering: GatheringId) -> Vec<String> {
+    let events = stage.log.read(0, 1_000).unwrap();
+    (events.iter())
+        .filter(|recorded| recorded.gathering == gathering)
+        .filter_map(|recorded| match &recorded.event {
+            Event::PersonalDataAccessed(access) => {
+                assert_eq!(access.what, Accessed::LiveStream);
+                assert_eq!(recorded.actor.role, ActorRole::Auditor);
+                Some(recorded.actor.id.to_string())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_auditor_s_live_stream_is_recorded_before_it_starts_and_nobody_is_told() {
+    let stage = Stage::start().await;
+    let gathering = stage.gathering("ada").await;
+    let by = |token: &str| Asking::bearer(token);
+    let mut desk = stage.connect_as(&path(gathering), &by(&user("ada"))).await;
+    desk.expect("initial_data").await;
+    let mut board = stage.connect_as(DASHBOARD, &by(&superuser())).await;
+    board.expect("initial_data").await;
+    assert_eq!(streams_opened(&stage, gathering), [] as [String; 0]);
+    let auditor = by(&token(&claims("ann", &["auditor"])));
+    for _ in 0..3 {
+        let mut stream = stage.connect_as(&path(gathering), &auditor).await;
+        stream.expect("initial_data").await;
+        assert_eq!(streams_opened(&stage, gathering), ["ann"]);
+    }
+    stage.connect_as(DASHBOARD, &auditor).await;
+    let other = by(&token(&claims("art", &["auditor"])));
+    let mut stream = stage.connect_as(&path(gathering), &other).await;
+    stream.expect("initial_data").await;
+    assert_eq!(streams_opened(&stage, gathering), ["ann", "art"]);
+    // What comes next comes next: there is nothing in between.
+    let offset = stage.register(gathering, "A1").await;
+    assert_eq!(
+        desk.expect("participant_registered").await["offset"],
+        offset
+    );
+    assert_eq!(board.expect("event_update").await["offset"], offset);
+    assert_eq!(
+        stream.expect("participant_registered").await["offset"],
+        offset
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_shown_to_an_auditor() {
+    let stage = Stage::start().await;
+    let gathering = stage.gathering("ada").await;
+    stage.log.close().unwrap();
+    let auditor = Asking::bearer(&token(&claims("ann", &["auditor"])));
+    let refused = stage.try_connect(&path(gathering), &auditor).await;
+    let (status, problem) = refused.err().unwrap();
+    assert_eq!(
+        (status, &problem["code"]),
+        (503, &json!("access_not_recorded"))
+    );
+    let mut desk = stage
+        .connect_as(&path(gathering), &Asking::bearer(&user("ada")))
+        .await;
+    desk.expect("initial_data").await;
+    desk.send(ping(1)).await;
+    desk.expect("pong").await;
 }

@@ -320,7 +320,26 @@ async fn an_export_is_all_that_is_held_about_a_person_for_those_who_may_ask() {
         ]
     );
 
+    erase(&server, &root(), &code).await.is(200);
+    let left = server.get(&bob(), &path).await;
+    assert_eq!(left.is(200)["participant"]["status"], "erased");
+    assert!(!left.text.contains("bob@example.org") && !left.text.contains("vegan"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_export_is_for_superusers_the_creator_and_whoever_registered_themselves() {
+    let server = TestServer::start().await;
+    let id = server.gathering(json!({"registration": "open"})).await;
+    let body = json!({"first_name": "Bob", "last_name": "Own", "email": "bob@example.org"});
+    let own = (server.post(&bob(), &format!("/api/events/{id}/register/"), body)).await;
+    let path = format!(
+        "/api/events/participants/{}/export/",
+        own.is(201)["event_pax_id"].as_str().unwrap()
+    );
+    server.register(id, "A-1").await;
     for (user, allowed) in [
+        (bob(), true),
         (root(), true),
         (ann(), true),
         (sue(), false),
@@ -338,9 +357,15 @@ async fn an_export_is_all_that_is_held_about_a_person_for_those_who_may_ask() {
         .get(&bob(), "/api/events/participants/A-1/export/")
         .await
         .is_problem(404, "unknown_code");
-    erase(&server, &root(), &code).await.is(200);
-    let left = server.get(&bob(), &path).await;
-    assert_eq!(left.is(200)["participant"]["status"], "erased");
-    assert!(!left.text.contains("bob@example.org") && !left.text.contains("vegan"));
+    // A name in a command id makes nobody the person: the staff choose theirs freely.
+    let spoofed = (server.request(reqwest::Method::POST, &format!("/api/events/{id}/register/")))
+        .bearer_auth(sue().0)
+        .header("idempotency-key", "self:sue")
+        .json(&json!({"first_name": "Eve", "last_name": "Else", "email": "eve@example.org", "event_pax_id": "E-1"}));
+    crate::harness::answer(spoofed).await.is(201);
+    let theirs = server
+        .get(&sue(), "/api/events/participants/E-1/export/")
+        .await;
+    theirs.is_problem(403, "forbidden");
     server.stop().await;
 }
