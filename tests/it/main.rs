@@ -7,6 +7,8 @@ mod byte_search;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_erase;
+#[cfg(test)]
 mod commands_property;
 #[cfg(test)]
 mod crash;
