@@ -7,6 +7,8 @@
 mod access;
 mod admin;
 mod answer;
+mod arrivals;
+mod as_of;
 mod caller;
 mod door;
 mod door_tokens;
@@ -24,6 +26,7 @@ mod person_export;
 pub mod places;
 mod problem;
 mod registration;
+mod scan_batch;
 mod scan_result;
 mod scans;
 mod service_team;

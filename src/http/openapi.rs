@@ -24,12 +24,12 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, admin,
+    App, admin, arrivals,
     caller::Caller,
     door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
     person_export,
     problem::{self, Problem},
-    registration, scans, service_team, session,
+    registration, scan_batch, scans, service_team, session,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -89,6 +89,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::check_in))
         .routes(routes!(scans::check_out))
         .routes(routes!(scans::scan))
+        .routes(routes!(scan_batch::batch))
         .routes(routes!(scans::undo))
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))
@@ -96,6 +97,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(person_export::show))
         .routes(routes!(erasure::erase))
         .routes(routes!(erasure::erase_all))
+        .routes(routes!(arrivals::show))
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))
         .routes(routes!(history::log))

@@ -5,6 +5,8 @@ mod access_records;
 #[cfg(test)]
 mod byte_search;
 #[cfg(test)]
+mod as_of;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_erase;
