@@ -9,6 +9,7 @@ mod answer;
 mod caller;
 mod door;
 mod door_tokens;
+pub mod exports;
 mod extract;
 mod fields;
 mod gatherings;
@@ -65,6 +66,7 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Places for imports.
     imports: Semaphore,
+    exports: exports::stream::Places,
     draining: AtomicBool,
 }
 
@@ -108,6 +110,7 @@ impl App {
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),
+            exports: exports::stream::Places::default(),
             draining: AtomicBool::new(false),
         }))
     }

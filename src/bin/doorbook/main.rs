@@ -8,6 +8,7 @@ mod demo;
 mod entries;
 mod failure;
 mod history;
+mod history_file;
 mod import;
 mod interrupt;
 mod local;
