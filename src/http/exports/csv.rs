@@ -97,18 +97,16 @@ impl<'a, W: Write> Csv<'a, W> {
 impl Checkpoint {
     /// For people and scripts: what the file is, and the note line by line.
     fn lines(&self, rows: u64, zone: Option<chrono_tz::Tz>) -> Vec<String> {
-        let mut lines = vec![
+        let facts = [
             "checkpoint".to_owned(),
             format!("rows: {rows}"),
             format!("offset: {}", self.offset),
             format!("epoch: {}", self.epoch),
             format!("time zone: {}", zone.map_or("UTC", |zone| zone.name())),
+            "note:".to_owned(),
         ];
-        if let Some(note) = &self.note {
-            lines.push("note:".to_owned());
-            lines.extend(note.lines().map(str::to_owned));
-        }
-        lines
+        let note = self.note.lines().map(str::to_owned);
+        facts.into_iter().chain(note).collect()
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Checkpoint {
     pub offset: Offset,
     pub epoch: Epoch,
     /// The signed tree head of that size, in C2SP form.
-    pub note: Option<String>,
+    pub note: String,
 }
 
 #[derive(Debug, Error)]
@@ -104,12 +104,12 @@ impl Shape {
 /// Of the log as it was at an offset.
 ///
 /// # Errors
-/// When the log cannot be read.
+/// When the log cannot be read, or its checkpoint not signed.
 pub async fn checkpoint(views: &Views, offset: Offset) -> Result<Checkpoint, ViewError> {
     Ok(Checkpoint {
         offset,
         epoch: views.log().epoch(),
-        note: None,
+        note: views.checkpoint_at(offset).await?.note,
     })
 }
 

@@ -120,13 +120,12 @@ impl<'a, W: Write> Xlsx<'a, W> {
         self.end_sheet()?;
         self.open_sheet("Checkpoint".to_owned())?;
         let epoch = checkpoint.epoch.to_string();
-        let note = checkpoint.note.as_deref();
         for (name, cell) in [
             ("rows", Cell::Number(rows)),
             ("offset", Cell::Number(checkpoint.offset)),
             ("epoch", Cell::Text(&epoch)),
             ("time zone", Cell::Text(self.zone.name())),
-            ("note", note.map_or(Cell::Empty, Cell::Text)),
+            ("note", Cell::Text(&checkpoint.note)),
         ] {
             self.start_row();
             self.cell(0, &Cell::Word(name));
