@@ -15,7 +15,13 @@ mod door_tokens;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod export_requests;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod http_door;
 #[cfg(test)]
