@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer, de::DeserializeOwned};
 
 use super::{App, problem::Problem};
 use crate::events::ids::{Code, CommandId, GatheringId};
@@ -24,6 +24,11 @@ pub(super) struct Json<T>(pub T);
 
 /// The same, where no body at all means the default.
 pub(super) struct OptionalJson<T>(pub T);
+
+/// No query parameters: one that is ignored would be answered with something else than was asked.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
 
 /// Query parameters.
 pub(super) struct Params<T>(pub T);
@@ -362,6 +367,22 @@ fn without_value(text: &str) -> String {
         None if text.starts_with("number") => "must be a smaller number".to_owned(),
         None => text.replace('`', ""),
     }
+}
+
+/// `?dry_run`, `?dry_run=1` and `?dry_run=true` mean yes.
+pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+        "" | "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(serde::de::Error::custom("must be true or false")),
+    }
+}
+
+/// The same of a switch that may be left out.
+pub(super) fn optional_switch<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    switch(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod access_records;
 #[cfg(test)]
-mod byte_search;
-#[cfg(test)]
 mod as_of;
+#[cfg(test)]
+mod byte_search;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
@@ -27,7 +27,13 @@ mod erasure;
 #[cfg(test)]
 mod erasure_bytes;
 #[cfg(test)]
+mod export_requests;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod http_door;
 #[cfg(test)]

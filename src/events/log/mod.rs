@@ -32,6 +32,7 @@ use std::{
 use tokio::sync::watch;
 
 pub use error::{AppendError, OpenError, ReadError};
+pub use frame::{LeafHash, leaf_hash};
 pub use sequencer::Durable;
 pub use verify::VerifyReport;
 
@@ -100,6 +101,12 @@ impl Log {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The data directory; none for a log in memory.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.threads.witness_path().and_then(Path::parent)
     }
 
     /// Highest durable offset.
@@ -171,6 +178,16 @@ impl Log {
         self.shared.read_gathering(gathering, after, up_to, limit)
     }
 
+    /// The durable events at ascending offsets, at most [`PAGE_EVENTS_MAX`]; those that are not durable
+    /// are left out.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_at(&self, offsets: &[Offset]) -> Result<Vec<Arc<Recorded>>, ReadError> {
+        let most = offsets.len().min(PAGE_EVENTS_MAX);
+        self.shared.read_at(&offsets[..most])
+    }
+
     /// # Errors
     /// See [`ReadError`].
     pub fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {
@@ -184,6 +201,23 @@ impl Log {
     /// See [`ReadError`].
     pub fn offset_at(&self, moment: Timestamp) -> Result<Offset, ReadError> {
         self.shared.offset_at(moment)
+    }
+
+    /// The [`leaf_hash`] of each durable record after `after`, in order, at most `limit`. Reads frames
+    /// and decodes nothing: for the tree over the log.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn leaves(&self, after: Offset, limit: usize) -> Result<Vec<LeafHash>, ReadError> {
+        self.shared.leaves(after, limit)
+    }
+
+    /// The bytes of a durable record, which [`crate::events::codec::decode`] reads.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn record(&self, offset: Offset) -> Result<Option<Vec<u8>>, ReadError> {
+        self.shared.record(offset)
     }
 
     /// Gatherings that have durable events, in the order they were created.
