@@ -9,8 +9,7 @@ use super::{
     admin::Nothing,
     answer,
     caller::Caller,
-    extract::{IdempotencyKey, InGathering, OfTicket, OptionalJson, Params},
-    import,
+    extract::{IdempotencyKey, InGathering, OfTicket, OptionalJson, Params, switch},
     problem::Problem,
     scans::{self, Change},
 };
@@ -24,7 +23,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(super) struct EraseParams {
     /// Erase nobody: say how many there are.
-    #[serde(default, deserialize_with = "import::switch")]
+    #[serde(default, deserialize_with = "switch")]
     #[param(value_type = Option<bool>)]
     dry_run: bool,
 }

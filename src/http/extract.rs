@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer, de::DeserializeOwned};
 
 use super::{App, problem::Problem};
 use crate::events::ids::{Code, CommandId, GatheringId};
@@ -367,6 +367,22 @@ fn without_value(text: &str) -> String {
         None if text.starts_with("number") => "must be a smaller number".to_owned(),
         None => text.replace('`', ""),
     }
+}
+
+/// `?dry_run`, `?dry_run=1` and `?dry_run=true` mean yes.
+pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+        "" | "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(serde::de::Error::custom("must be true or false")),
+    }
+}
+
+/// The same of a switch that may be left out.
+pub(super) fn optional_switch<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    switch(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod caller;
 mod door;
 mod door_tokens;
 mod erasure;
+pub mod exports;
 mod extract;
 mod fields;
 mod gatherings;
@@ -73,6 +74,7 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Places for imports.
     imports: Semaphore,
+    exports: exports::stream::Places,
     draining: AtomicBool,
 }
 
@@ -116,6 +118,7 @@ impl App {
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),
+            exports: exports::stream::Places::default(),
             draining: AtomicBool::new(false),
         }))
     }

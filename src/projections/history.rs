@@ -1,13 +1,13 @@
-//! Who, what, where → offsets. The facts themselves always come from the log: here is the index of
-//! one gathering, the form in which auditors read an event, and what a query lets through.
+//! The form in which auditors read an event. The facts themselves always come from the log.
 //!
-//! Not here: how a page is gathered (`audit`).
+//! Not here: the index that finds them (`index`), and how a page is gathered (`pages`).
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use super::index::State;
 use super::person::unseal;
 use crate::events::{
     event::{
@@ -24,7 +24,7 @@ use crate::events::{
 /// Raise the version whenever [`State`] or what `apply` makes of an event changes.
 pub(crate) const FOLD: FoldName = FoldName {
     name: "history",
-    version: 1,
+    version: 2,
 };
 
 /// One event as auditors read it (contract: **History entry**).
@@ -225,61 +225,5 @@ const fn reason(event: &Event) -> Option<&Sealed> {
         | Event::DoorTokenMinted(_)
         | Event::DoorTokenRevoked { .. }
         | Event::PersonalDataAccessed(_) => None,
-    }
-}
-
-/// What a snapshot holds: for everybody in the gathering's events, at which offsets.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct State {
-    offsets: HashMap<ParticipantId, Vec<Offset>>,
-    codes: HashMap<Code, ParticipantId>,
-    pub(super) offset: Offset,
-    pub(super) events: u64,
-}
-
-impl State {
-    /// Total.
-    pub(crate) fn apply(&mut self, recorded: &Recorded) {
-        if let Some(subject) = recorded.event.subject() {
-            let offsets = self.offsets.entry(subject.participant).or_insert_with(|| {
-                self.codes.insert(subject.code.clone(), subject.participant);
-                Vec::new()
-            });
-            offsets.push(recorded.offset);
-        }
-        self.offset = recorded.offset;
-        self.events += 1;
-    }
-
-    /// The offsets after `after` at which something is said about the participant with this id or
-    /// code, ascending.
-    pub(super) fn of(&self, participant: &str, after: Offset) -> &[Offset] {
-        let by_code = Code::parse(participant)
-            .ok()
-            .and_then(|code| self.codes.get(&code).copied());
-        let offsets = by_code
-            .or_else(|| participant.parse().ok())
-            .and_then(|id| self.offsets.get(&id));
-        let offsets = offsets.map_or(&[][..], Vec::as_slice);
-        offsets
-            .get(offsets.partition_point(|offset| *offset <= after)..)
-            .unwrap_or_default()
-    }
-
-    /// The first thing in which two indexes at the same offset differ.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        if self.events != other.events || self.offset != other.offset {
-            return Some(format!(
-                "{} events up to offset {}, and {} up to {}",
-                self.events, self.offset, other.events, other.offset
-            ));
-        }
-        let differs = (self.offsets.iter())
-            .find(|(participant, offsets)| other.offsets.get(participant) != Some(offsets));
-        match differs {
-            Some((participant, _)) => Some(format!("the offsets of participant {participant}")),
-            None if self != other => Some("the participants".to_owned()),
-            None => None,
-        }
     }
 }

@@ -9,8 +9,8 @@
 //! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
 //! [`integrity`] proves the log, [`feed`] is what streams send, and `windows` is what they share of it below
 //! the tails. `live`, `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`],
-//! [`arrivals`], [`as_of`] and `audit` answer
-//! from them; `runner` follows the head, `keep` says which snapshots
+//! [`arrivals`], [`as_of`] and `audit` answer from them; `pages` gathers what auditors ask for; `runner`
+//! follows the head, `keep` says which snapshots
 //! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
 
 pub mod arrivals;
@@ -23,13 +23,16 @@ pub mod door_tokens;
 pub mod feed;
 mod gathering;
 pub mod history;
+mod index;
 pub mod integrity;
 mod keep;
 mod list;
 mod live;
 pub mod overview;
+mod pages;
 pub mod participants;
 mod person;
+mod postings;
 pub mod reader;
 pub mod rebuild;
 mod runner;

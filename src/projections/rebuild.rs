@@ -261,7 +261,11 @@ fn run(inner: &Inner, job: &Job) {
     let result = match job.view {
         View::Dashboard => dashboard(inner, job),
         View::Participants => each_gathering(inner, job, participants),
-        View::History => each_gathering(inner, job, history),
+        View::History => each_gathering(inner, job, history).inspect(|done| {
+            if *done {
+                inner.indexes.forget_whole(&inner.log);
+            }
+        }),
         View::Integrity => inner
             .integrity
             .rebuild(&inner.log, |events| job.step(events)),

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 pub use super::list::{ParticipantFilter, ParticipantsPage, ParticipantsQuery};
+pub use super::pages::{HistoryRow, HistoryRows};
 pub use super::reader::FeedReader;
 pub use super::rebuild::{RebuildProgress, RebuildState};
 pub use super::start::GatheringSnapshot;
 use super::{
-    audit,
     dashboard::{self, Row, Update},
     door_tokens,
     feed::FeedEntry,
@@ -21,6 +21,7 @@ use super::{
     integrity::{self, ConsistencyProof, InclusionProof, KeySource, SignedCheckpoint, VerifierKey},
     list::participants_page,
     live::{Inner, blocking},
+    pages,
     participants::{self, Participant},
     rebuild::Rebuilds,
     start::shared_snapshot,
@@ -82,7 +83,6 @@ pub struct HistoryQuery {
 }
 
 pub struct HistoryPage {
-    /// May hold less than was asked for (even nothing) while `next` says that there is more.
     pub results: Vec<HistoryEntry>,
     pub next: Option<Offset>,
 }
@@ -345,7 +345,7 @@ impl Views {
     /// When there is no such gathering, or the log cannot be read.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, ViewError> {
         let inner = self.inner.clone();
-        blocking(move || audit::page(&inner, &query)).await
+        blocking(move || pages::page(&inner, &query)).await
     }
 
     /// Every event after an offset, over all gatherings.

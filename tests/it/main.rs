@@ -27,7 +27,13 @@ mod erasure;
 #[cfg(test)]
 mod erasure_bytes;
 #[cfg(test)]
+mod export_requests;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod http_door;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Reading a closed data directory in the process itself: the log, its views, and history pages from them.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use doorbook::{
     events::{ids::Offset, log::Log},
+    http::exports::{self, ExportError, Shape},
     projections::{Views, integrity::KeySource, views::HistoryQuery},
 };
 use serde_json::Value;
@@ -64,6 +65,30 @@ impl Local {
             }
         }
         Ok(())
+    }
+
+    /// Writes everything that the query finds, at most `limit` rows; gives how many there were.
+    pub(crate) fn export(
+        &self,
+        query: HistoryQuery,
+        limit: u64,
+        shape: &Shape,
+        out: &mut dyn Write,
+        progress: impl FnMut(Offset),
+    ) -> Result<u64, Failure> {
+        let mut rows = {
+            let _entered = self.runtime.enter();
+            self.views.history_rows(query, shape.shows_people())
+        };
+        let checkpoint = (self.runtime)
+            .block_on(exports::checkpoint(&self.views, rows.head()))
+            .map_err(Failure::check)?;
+        exports::write(&mut rows, limit, shape, &checkpoint, out, progress).map_err(|error| {
+            match error {
+                ExportError::View(error) => Failure::check(error),
+                ExportError::Write(error) => Failure::output(error),
+            }
+        })
     }
 
     pub(crate) fn head(&self) -> Offset {

@@ -10,6 +10,7 @@ mod entries;
 mod erase;
 mod failure;
 mod history;
+mod history_file;
 mod import;
 mod interrupt;
 mod local;

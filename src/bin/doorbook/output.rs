@@ -22,6 +22,15 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     data(serde_json::to_string(value).map_err(Failure::check)?)
 }
 
+/// Whatever `write` writes, as it is.
+pub(crate) fn bytes(
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write(&mut out)?;
+    out.flush().map_err(Failure::output)
+}
+
 /// A sentence for the person at the terminal.
 pub(crate) fn say(sentence: impl Display) {
     // Nobody is left to hear that stderr is closed; the work goes on.

@@ -179,6 +179,16 @@ impl Log {
         self.shared.read_gathering(gathering, after, up_to, limit)
     }
 
+    /// The durable events at ascending offsets, at most [`PAGE_EVENTS_MAX`]; those that are not durable
+    /// are left out.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_at(&self, offsets: &[Offset]) -> Result<Vec<Arc<Recorded>>, ReadError> {
+        let most = offsets.len().min(PAGE_EVENTS_MAX);
+        self.shared.read_at(&offsets[..most])
+    }
+
     /// # Errors
     /// See [`ReadError`].
     pub fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {

@@ -87,6 +87,32 @@ impl Shared {
         Ok(page)
     }
 
+    /// Each frame that holds some of them is read once.
+    pub(super) fn read_at(&self, offsets: &[Offset]) -> Result<Page, ReadError> {
+        let head = self.head();
+        let mut page = Page::with_capacity(offsets.len());
+        let mut wanted = (offsets.iter().copied())
+            .filter(|offset| (1..=head).contains(offset))
+            .peekable();
+        while let Some(next) = wanted.peek().copied() {
+            let before = page.len();
+            self.recent.read(next, next, before + 1, &mut page);
+            if page.len() > before {
+                wanted.next();
+                continue;
+            }
+            self.read_frame(next, &mut |record| {
+                if wanted.next_if_eq(&record.offset()).is_some() {
+                    page.push(Arc::new(record.decode()?));
+                }
+                Ok(go_on(wanted.peek().is_some()))
+            })?;
+            // Whatever the offsets are, the loop goes forward.
+            while wanted.next_if(|offset| *offset <= next).is_some() {}
+        }
+        Ok(page)
+    }
+
     pub(super) fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {
         match offset.checked_sub(1) {
             Some(after) => Ok(self.read(after, 1)?.pop()),
