@@ -104,7 +104,7 @@ impl HistoryRows {
     ///
     /// # Errors
     /// When the log cannot be read, or a view cannot apply an event.
-    pub fn next(&mut self) -> Result<Vec<HistoryRow>, ViewError> {
+    pub fn step(&mut self) -> Result<Vec<HistoryRow>, ViewError> {
         let (after, end) = match self.place {
             Place::Unknown => bounds(&self.inner.log, &self.query, self.head)?,
             Place::Between { after, end } => (after, end),

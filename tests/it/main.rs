@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_history;
+#[cfg(test)]
 mod commands_property;
 #[cfg(test)]
 mod crash;
@@ -15,7 +17,13 @@ mod door_tokens;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod export_requests;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod http_door;
 #[cfg(test)]

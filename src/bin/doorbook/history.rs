@@ -92,14 +92,14 @@ pub(crate) fn run(args: &HistoryArgs) -> Result<(), Failure> {
     match args.place.place()? {
         Place::Directory(dir) => {
             let local = Local::open(&dir)?;
-            (args.file).from_directory(&local, args.query(), args.limit, &shape)?;
+            (args.file).write_here(&local, args.query(), args.limit, &shape)?;
             local.close()
         }
         Place::Server(server) => {
             let mut query = args.filters();
             query.push(("after", args.after.to_string()));
             query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
-            args.file.from_server(&server, &args.path(), query, format)
+            args.file.fetch(&server, &args.path(), query, format)
         }
     }
 }

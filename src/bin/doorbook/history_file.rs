@@ -72,7 +72,7 @@ impl FileArgs {
             || self.out.is_some()
     }
 
-    pub(crate) fn from_directory(
+    pub(crate) fn write_here(
         &self,
         local: &Local,
         query: HistoryQuery,
@@ -97,7 +97,7 @@ impl FileArgs {
     }
 
     /// `filters` are those of the page, in the server's words.
-    pub(crate) fn from_server(
+    pub(crate) fn fetch(
         &self,
         server: &Server,
         path: &str,

@@ -139,7 +139,7 @@ pub fn write<W: Write>(
     };
     let mut written = 0;
     while written < limit {
-        let step = rows.next()?;
+        let step = rows.step()?;
         if step.is_empty() {
             break;
         }

@@ -125,7 +125,7 @@ struct Pipe {
 impl Pipe {
     fn send(&self, piece: Piece) -> io::Result<()> {
         let sent = timeout(STALL_TIMEOUT, self.pieces.send(piece));
-        match self.runtime.block_on(async { sent.await }) {
+        match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
