@@ -11,6 +11,8 @@ mod cli;
 #[cfg(test)]
 mod cli_erase;
 #[cfg(test)]
+mod cli_history;
+#[cfg(test)]
 mod commands_property;
 #[cfg(test)]
 mod crash;

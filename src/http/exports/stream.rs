@@ -151,3 +151,33 @@ impl Write for Pipe {
         self.send(Piece::Chunk(chunk.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_has_seen_no_end_is_an_error() {
+        for (last, is_whole) in [(Some(Piece::End), true), (None, false)] {
+            let (pieces, receiver) = mpsc::channel(CHUNKS_MAX);
+            let chunk = Piece::Chunk(Bytes::from_static(b"offset\r\n"));
+            assert!(pieces.send(chunk).await.is_ok());
+            if let Some(last) = last {
+                assert!(pieces.send(last).await.is_ok());
+            }
+            drop(pieces);
+            let body = Body::from_stream(stream::try_unfold(receiver, next));
+            let read = axum::body::to_bytes(body, CHUNK_BYTES).await;
+            assert_eq!(read.is_ok(), is_whole);
+        }
+    }
+
+    #[tokio::test]
+    async fn there_are_so_many_places_and_no_more() {
+        let places = Places::default();
+        let taken: Vec<_> = (0..AT_ONCE_MAX).map(|_| places.take().unwrap()).collect();
+        assert!(places.take().is_err());
+        drop(taken);
+        assert!(places.take().is_ok());
+    }
+}
