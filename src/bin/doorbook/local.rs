@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use doorbook::{
-    events::{ids::Offset, log::Log},
-    projections::{Views, views::HistoryQuery},
+    events::{ids::Offset, log::Log, time::Timestamp},
+    projections::{
+        Views,
+        as_of::AsOf,
+        views::{HistoryQuery, ViewError},
+    },
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -62,6 +66,19 @@ impl Local {
             }
         }
         Ok(())
+    }
+
+    /// Asks the views and waits for what they say.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, ViewError>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(question).map_err(Failure::check)
+    }
+
+    /// The offset that is meant.
+    pub(crate) fn moment(&self, as_of: AsOf) -> Result<Offset, Failure> {
+        self.ask(self.views.moment(as_of, Timestamp::now()))
     }
 
     pub(crate) fn head(&self) -> Offset {
