@@ -308,3 +308,57 @@ async fn arrivals_count_admissions_that_stand_by_gate_and_moment_at_the_door() {
     );
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrivals_are_drawn_for_a_report_and_a_name_in_them_is_text() {
+    let server = TestServer::start().await;
+    let name = "<script>alert('gala')</script> & friends";
+    let gathering = server
+        .gathering(json!({"name": name, "time_zone": "Asia/Kolkata"}))
+        .await;
+    let path = format!("/api/events/{gathering}/arrivals/");
+    let empty = server.get(&ann(), &format!("{path}?format=svg")).await;
+    assert!(
+        empty.text.contains("Nobody had arrived yet"),
+        "{}",
+        empty.text
+    );
+    let mut last = 0;
+    for n in 0..12 {
+        let code = format!("A{n}");
+        server.register(gathering, &code).await;
+        let at =
+            json!({"gate": "=cmd()|<b>", "occurred_at": format!("2026-05-01T18:{:02}:00Z", n * 5)});
+        last = server.check_in(&stu(), &code, at).await.offset();
+    }
+    let drawn = server.get(&ann(), &format!("{path}?format=svg")).await;
+    assert_eq!(drawn.status, 200);
+    assert_eq!(drawn.header("content-type"), Some("image/svg+xml"));
+    assert_eq!(
+        drawn.header("content-security-policy"),
+        Some("default-src 'none'; sandbox")
+    );
+    assert!(drawn.text.contains("&lt;script&gt;") && !drawn.text.contains("<script"));
+    assert!(drawn.text.contains("=cmd()|&lt;b&gt;") && !drawn.text.contains("<b>"));
+    assert!(drawn.text.contains("12 arrivals") && drawn.text.contains("2026-05-01, 23:30"));
+    let accepted = server.request(Method::GET, &format!("{path}?as_of={}", last - 2));
+    let accepted = answer(
+        accepted
+            .bearer_auth(ann().0)
+            .header("accept", "image/svg+xml"),
+    )
+    .await;
+    assert!(accepted.text.contains("11 arrivals"), "{}", accepted.text);
+    let wide = server
+        .get(
+            &ann(),
+            &format!("{path}?format=svg&bucket=60&since=2026-05-01T18:10:00Z"),
+        )
+        .await;
+    assert!(wide.text.contains("10 arrivals"), "{}", wide.text);
+    server
+        .get(&ann(), &format!("{path}?format=png"))
+        .await
+        .is_problem(422, "invalid_field");
+    server.stop().await;
+}

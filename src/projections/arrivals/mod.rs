@@ -1,7 +1,10 @@
 //! Arrivals by bucket of time and gate. An arrival is an admission that has not been taken back, at the moment it
 //! happened at the door; somebody who comes back after leaving arrives again.
 //!
-//! Not here: where the counts come from ([`super::dashboard`] now, [`super::as_of`] then).
+//! `picture` draws them. Not here: where the counts come from ([`super::dashboard`] now, [`super::as_of`] then).
+
+mod labels;
+pub mod picture;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,7 +12,7 @@ use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use super::as_of::ArrivalCounts;
+pub use super::as_of::ArrivalCounts;
 use crate::events::time::Timestamp;
 
 /// Most buckets in one answer: a week of minutes, about.
@@ -59,12 +62,8 @@ impl Arrivals {
         until: Option<Timestamp>,
     ) -> Result<Self, TooManyBuckets> {
         let minutes = i64::from(bucket_seconds / BUCKET_SECONDS_MIN).max(1);
-        let within = |minute: i64| {
-            let at = Timestamp(minute.saturating_mul(60_000_000));
-            since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
-        };
         let counts: Vec<_> = (counts.iter())
-            .filter(|((minute, _), _)| within(*minute))
+            .filter(|((minute, _), _)| is_within(*minute, since, until))
             .map(|((minute, gate), count)| (minute.div_euclid(minutes), gate, u64::from(*count)))
             .collect();
         let mut places: BTreeMap<_, _> = (counts.iter())
@@ -108,6 +107,12 @@ impl Arrivals {
         }
         Ok(arrivals)
     }
+}
+
+/// since ≤ minute < until.
+fn is_within(minute: i64, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    let at = Timestamp(minute.saturating_mul(60_000_000));
+    since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
 
 #[cfg(test)]
