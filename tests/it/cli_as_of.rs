@@ -1,5 +1,7 @@
 //! The command line's questions about an evening as it is and as it was: the same from a server and from its
-//! directory once that is closed.
+//! directory once that is closed, in numbers and as a picture.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -86,6 +88,7 @@ fn an_evening_as_it_was_reads_the_same_from_the_server_and_from_its_closed_direc
     assert_eq!(answers[9]["gates"], json!(["<b>"]));
     assert!(told[6].contains("CLI-1 registered inside"), "{}", told[6]);
     assert!(told[7].contains("2026-05-01 18:00"), "{}", told[7]);
+    let pictures = pictures(&served, id, evening.dir());
     server.stop();
 
     let closed = Asked {
@@ -96,6 +99,36 @@ fn an_evening_as_it_was_reads_the_same_from_the_server_and_from_its_closed_direc
         assert_eq!(&closed.json(asked), answer, "{asked:?}");
         assert_eq!(&closed.said(asked), told, "{asked:?}");
     }
+    assert_eq!(self::pictures(&closed, id, evening.dir()), pictures);
+}
+
+/// As it is, as it was, a part of it, and by way of the history.
+fn pictures(asked: &Asked<'_>, id: &str, dir: &Path) -> Vec<String> {
+    let file = dir.join("arrivals.svg");
+    let part = "2026-05-01T18:01:00Z";
+    let drawings: &[&[&str]] = &[
+        &["arrivals", id],
+        &["arrivals", id, "--as-of", "4"],
+        &["arrivals", id, "--since", part],
+        &["history", "--event", id],
+        &["history", "--event", id, "--since", part],
+    ];
+    let pictures: Vec<String> = (drawings.iter())
+        .map(|arguments| {
+            let plot = ["--plot", file.to_str().unwrap()];
+            asked.said(&[*arguments, &plot].concat());
+            let svg = std::fs::read_to_string(&file).unwrap();
+            std::fs::remove_file(&file).unwrap();
+            svg
+        })
+        .collect();
+    assert!(pictures[0].starts_with("<svg") && pictures[0].contains("2 arrivals"));
+    assert!(!pictures[0].contains("<b>") && pictures[0].contains("&lt;b&gt;"));
+    assert!(pictures[1].contains("1 arrival ") && pictures[1].contains("offset 4"));
+    assert!(!pictures[2].contains("north"));
+    assert_eq!(pictures[3], pictures[0]);
+    assert_eq!(pictures[4], pictures[2]);
+    pictures
 }
 
 #[test]
@@ -128,6 +161,12 @@ fn a_moment_that_cannot_be_shown_is_refused_from_either_place_and_says_why() {
         asked.fails(2, &["gatherings", "--as-of", "1"]);
         asked.fails(2, &["participants", id, "--as-of", "yesterday"]);
         asked.fails(2, &["arrivals", id, "--bucket", "61"]);
+        asked.fails(2, &["history", "--plot", "x.svg"]);
+        asked.fails(
+            2,
+            &["history", "--event", id, "--gate", "x", "--plot", "x.svg"],
+        );
+        asked.fails(3, &["arrivals", id, "--plot", "missing/folder/x.svg"]);
     };
     refused(&served);
     server.stop();

@@ -1,8 +1,12 @@
-//! `doorbook arrivals`: how many came when through which gate, now or as of an earlier moment.
+//! `doorbook arrivals`: how many came when through which gate, as numbers or as a picture for a report, now or as
+//! of an earlier moment.
 //!
-//! Not here: how they are counted (`projections::arrivals`).
+//! Not here: what is drawn (`projections::arrivals::picture`).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use chrono_tz::Tz;
 use clap::Args;
@@ -12,8 +16,11 @@ use doorbook::{
         time::Timestamp,
     },
     projections::{
-        arrivals::{Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN},
-        as_of::{ArrivalCounts, AsOf},
+        arrivals::{
+            ArrivalCounts, Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN,
+            picture::{self, Caption},
+        },
+        as_of::AsOf,
         views::ViewError,
     },
 };
@@ -23,7 +30,7 @@ use crate::{
     entries::{printable, text},
     failure::Failure,
     local::Local,
-    output,
+    output::{self, say},
     place::{Place, PlaceArgs},
 };
 
@@ -39,15 +46,18 @@ pub(crate) struct ArrivalsArgs {
     event: GatheringId,
     #[command(flatten)]
     span: Span,
+    /// Draw them into this file as SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    plot: Option<PathBuf>,
     /// One JSON object
     #[arg(long)]
     json: bool,
 }
 
 /// Which arrivals, and how they are put together.
-#[derive(Debug, Args)]
-struct Span {
-    /// Seconds in a bucket, a multiple of 60; 60 when left out
+#[derive(Debug, Default, Args)]
+pub(crate) struct Span {
+    /// Seconds in a bucket, a multiple of 60; 60 when left out, and for a picture what shows the whole span
     #[arg(long, value_name = "SECONDS", value_parser = bucket)]
     bucket: Option<u32>,
     /// Arrivals in this minute or later
@@ -62,7 +72,11 @@ struct Span {
 }
 
 pub(crate) fn run(args: &ArrivalsArgs) -> Result<(), Failure> {
-    let answer = match args.place.place()? {
+    let place = args.place.place()?;
+    if let Some(file) = &args.plot {
+        return plot(place, args.event, &args.span, file);
+    }
+    let answer = match place {
         Place::Directory(dir) => {
             let local = Local::open(&dir)?;
             let answer = numbers(&local, args)?;
@@ -75,6 +89,33 @@ pub(crate) fn run(args: &ArrivalsArgs) -> Result<(), Failure> {
         return output::json(&answer);
     }
     lines(&answer)?.iter().try_for_each(output::data)
+}
+
+/// Draws the arrivals into a file.
+pub(crate) fn plot(
+    place: Place,
+    event: GatheringId,
+    span: &Span,
+    file: &Path,
+) -> Result<(), Failure> {
+    let svg = match place {
+        Place::Directory(dir) => {
+            let local = Local::open(&dir)?;
+            let svg = drawn(&local, event, span)?;
+            local.close()?;
+            svg.into_bytes()
+        }
+        Place::Server(server) => {
+            let mut query = span.query();
+            query.push(("format", "svg".to_owned()));
+            let mut svg = Vec::new();
+            server.download(&path(event), &query, &mut svg)?;
+            svg
+        }
+    };
+    std::fs::write(file, svg).map_err(Failure::output)?;
+    say(format_args!("drawn into {}", file.display()));
+    Ok(())
 }
 
 fn path(event: GatheringId) -> String {
@@ -94,34 +135,70 @@ fn numbers(local: &Local, args: &ArrivalsArgs) -> Result<Value, Failure> {
     Ok(answer)
 }
 
+fn drawn(local: &Local, event: GatheringId, span: &Span) -> Result<String, Failure> {
+    let counted = Counted::of(local, event, span.as_of)?;
+    let bucket = span.bucket.unwrap_or_else(|| {
+        picture::bar_seconds(&picture::within(&counted.counts, span.since, span.until))
+    });
+    let arrivals = span.bucketed(&counted, bucket)?;
+    if arrivals.buckets.len() > picture::BARS_MAX {
+        return Err(Failure::usage(format!(
+            "--bucket {bucket} makes more than the {} bars that fit into a picture",
+            picture::BARS_MAX
+        )));
+    }
+    let recorded = local.log.get(counted.at).map_err(Failure::check)?;
+    let caption = Caption {
+        title: &counted.title,
+        zone: counted.zone,
+        offset: counted.at,
+        moment: recorded.map_or_else(Timestamp::default, |event| event.recorded_at),
+    };
+    Ok(picture::svg(&arrivals, &caption))
+}
+
 /// The arrivals of a gathering at a moment.
 struct Counted {
+    title: String,
     zone: Tz,
     counts: ArrivalCounts,
     /// The gathering's last event that is counted.
     offset: Offset,
+    /// The moment that was asked for.
+    at: Offset,
 }
 
 impl Counted {
     fn of(local: &Local, event: GatheringId, as_of: Option<AsOf>) -> Result<Self, Failure> {
         let row = local.views.row(event);
         let row = row.ok_or_else(|| Failure::check(ViewError::UnknownGathering))?;
-        let (counts, offset) = match as_of {
-            None => (row.arrivals.clone(), row.offset),
+        let (counts, offset, at) = match as_of {
+            None => (row.arrivals.clone(), row.offset, row.offset),
             Some(as_of) => {
                 let at = local.moment(as_of)?;
-                local.ask(local.views.arrivals_as_of(event, at))?
+                let (counts, offset) = local.ask(local.views.arrivals_as_of(event, at))?;
+                (counts, offset, at)
             }
         };
         Ok(Self {
+            title: row.details.name.to_string(),
             zone: row.details.time_zone,
             counts,
             offset,
+            at,
         })
     }
 }
 
 impl Span {
+    pub(crate) fn between(since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        Self {
+            since,
+            until,
+            ..Self::default()
+        }
+    }
+
     fn bucketed(&self, counted: &Counted, bucket: u32) -> Result<Arrivals, Failure> {
         Arrivals::new(&counted.counts, bucket, self.since, self.until)
             .map_err(|error| Failure::usage(format!("--bucket {error}")))

@@ -1,5 +1,7 @@
 //! `doorbook history`: who did what, where and when, refusals and undone scans included.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use doorbook::{
     events::{ids::GatheringId, time::Timestamp},
@@ -8,7 +10,7 @@ use doorbook::{
 use serde_json::Value;
 
 use crate::{
-    entries,
+    arrivals, entries,
     failure::Failure,
     local::Local,
     output,
@@ -55,6 +57,10 @@ pub(crate) struct HistoryArgs {
     /// The same as --format ndjson
     #[arg(long)]
     json: bool,
+    /// Draw the arrivals of --event into this file as SVG; --since and --until are then times at the door
+    #[arg(long, value_name = "FILE", requires = "event",
+        conflicts_with_all = ["participant", "actor", "gate", "kind", "after", "limit", "format", "json"])]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,6 +70,10 @@ enum Format {
 }
 
 pub(crate) fn run(args: &HistoryArgs) -> Result<(), Failure> {
+    if let (Some(file), Some(event)) = (&args.plot, args.event) {
+        let span = arrivals::Span::between(args.since, args.until);
+        return arrivals::plot(args.place.place()?, event, &span, file);
+    }
     let as_json = args.json || args.format == Format::Ndjson;
     let each = |entry: &Value| {
         if as_json {

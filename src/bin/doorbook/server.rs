@@ -2,7 +2,7 @@
 //! sentences. Knows HTTP and problem+json; knows no single resource.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write},
     time::Duration,
 };
 
@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(660);
 /// Largest JSON answer that is read whole, bytes.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A download is handed on in pieces of this size.
+const PIECE_BYTES: usize = 64 * 1024;
 
 const OFFSET_HEADER: &str = "x-offset";
 
@@ -120,6 +123,30 @@ impl Server {
         Ok(Lines::Open(BufReader::new(Box::new(
             response.into_body().into_reader(),
         ))))
+    }
+
+    /// An answer's bytes as they come.
+    pub(crate) fn download(
+        &self,
+        path: &str,
+        query: &Query<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        let mut body = response.into_body().into_reader();
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let bytes = body.read(&mut piece).map_err(|error| {
+                Failure::unreachable(anyhow::Error::new(error).context("the answer broke off"))
+            })?;
+            if bytes == 0 {
+                return Ok(());
+            }
+            out.write_all(&piece[..bytes]).map_err(Failure::output)?;
+        }
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
