@@ -4,6 +4,7 @@
 mod as_of;
 #[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod cli_as_of;
 #[cfg(test)]
 mod commands_property;
