@@ -44,14 +44,6 @@ impl Moment {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let as_of = if is_number {
-            text.parse().ok().map(AsOf::Offset)
-        } else {
-            Timestamp::parse(&text).ok().map(AsOf::Time)
-        };
-        as_of.map(Self).ok_or_else(|| {
-            D::Error::custom("must be an offset, or RFC 3339 such as 2026-05-01T18:00:00Z")
-        })
+        text.parse().map(Self).map_err(D::Error::custom)
     }
 }

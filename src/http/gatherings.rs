@@ -26,12 +26,11 @@ use crate::{
     },
     events::{
         event::{CapacityMode, DoorRole, Event, GatheringDetails, Reentry, RegistrationPolicy},
-        ids::{GatheringId, Offset},
+        ids::GatheringId,
     },
     projections::{
         dashboard::Row,
         overview::{Gathering, Member},
-        views::HistoryQuery,
     },
 };
 
@@ -148,7 +147,7 @@ pub(super) async fn change(
     {
         Ok(accepted) => {
             let team = if accepted.replayed {
-                members_at(&app, id, accepted.recorded.offset).await?
+                app.views.team_as_of(id, accepted.recorded.offset).await?
             } else {
                 listed(&seat.row.team)
             };
@@ -212,7 +211,7 @@ pub(super) async fn show(
     let at = moment.offset(&app, &caller, &seat).await?;
     let mut then = app.views.gathering_as_of(id, at).await?;
     if with_team {
-        then.team = Some(members_at(&app, id, at).await?);
+        then.team = Some(app.views.team_as_of(id, at).await?);
     }
     answer::read(&then, Some(at))
 }
@@ -310,31 +309,6 @@ fn as_of_row(row: &Row, with_team: bool) -> Gathering {
         team: with_team.then(|| listed(&row.team)),
         ..Gathering::of(row)
     }
-}
-
-/// The service team as it was at an offset.
-async fn members_at(app: &App, id: GatheringId, offset: Offset) -> Result<Vec<Member>, Problem> {
-    let mut team = BTreeMap::new();
-    let mut after = Some(0);
-    while let Some(from) = after {
-        let query = HistoryQuery {
-            gathering: Some(id),
-            kind: Some("service_team_changed".to_owned()),
-            after: from,
-            limit: answer::PAGE_LIMIT_MAX,
-            ..HistoryQuery::default()
-        };
-        let page = app.views.history(query).await?;
-        let until = page.results.iter().take_while(|it| it.offset <= offset);
-        for member in until.filter_map(|it| it.team_member.as_ref()) {
-            match member.door_role {
-                Some(role) => team.insert(Arc::clone(&member.user_id), role),
-                None => team.remove(&member.user_id),
-            };
-        }
-        after = page.next.filter(|next| *next < offset);
-    }
-    Ok(listed(&team))
 }
 
 fn listed(team: &BTreeMap<Arc<str>, DoorRole>) -> Vec<Member> {

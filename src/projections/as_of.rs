@@ -4,7 +4,7 @@
 //! Who has been erased since is shown erased of name then, too: nobody can read it any more. A few moments
 //! stay in memory, so that somebody who pages through one, or walks along an evening, does not fold it anew.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -15,7 +15,7 @@ use super::{
     live::blocking,
     overview,
     participants::{Participant, Participants},
-    views::Views,
+    views::{HistoryQuery, Views},
 };
 use crate::events::{
     ids::{Code, GatheringId, Offset},
@@ -27,6 +27,8 @@ use crate::events::{
 const MOMENTS_MAX: usize = 3;
 /// A moment of more participants than this is not kept.
 const KEPT_PARTICIPANTS_MAX: usize = 200_000;
+/// Changes of a service team that are read at a time.
+const TEAM_PAGE_ENTRIES: usize = 1_000;
 
 /// How a moment is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,30 @@ pub enum AsOf {
     Offset(Offset),
     /// After the last event that had been recorded then.
     Time(Timestamp),
+}
+
+impl FromStr for AsOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let as_of = if is_number {
+            text.parse().ok().map(Self::Offset)
+        } else {
+            Timestamp::parse(text).ok().map(Self::Time)
+        };
+        as_of
+            .ok_or_else(|| "must be an offset, or RFC 3339 such as 2026-05-01T18:00:00Z".to_owned())
+    }
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(offset) => offset.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
 }
 
 /// Admissions that count, by minute since 1970 and gate.
@@ -87,6 +113,38 @@ impl Views {
             state.occupancy,
             state.offset,
         ))
+    }
+
+    /// The gathering's service team, by user.
+    ///
+    /// # Errors
+    /// When there is no such gathering, or the log cannot be read.
+    pub async fn team_as_of(
+        &self,
+        id: GatheringId,
+        offset: Offset,
+    ) -> Result<Vec<overview::Member>, ViewError> {
+        let mut team = BTreeMap::new();
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let query = HistoryQuery {
+                gathering: Some(id),
+                kind: Some("service_team_changed".to_owned()),
+                after: from,
+                limit: TEAM_PAGE_ENTRIES,
+                ..HistoryQuery::default()
+            };
+            let page = self.history(query).await?;
+            let until = page.results.iter().take_while(|it| it.offset <= offset);
+            for member in until.filter_map(|it| it.team_member.as_ref()) {
+                match member.door_role {
+                    Some(role) => team.insert(Arc::clone(&member.user_id), role),
+                    None => team.remove(&member.user_id),
+                };
+            }
+            after = page.next.filter(|next| *next < offset);
+        }
+        Ok(team.iter().map(overview::Member::from).collect())
     }
 
     /// A page of the gathering's participants; `next` is good for the same moment.

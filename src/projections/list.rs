@@ -21,7 +21,7 @@ pub struct ParticipantsPage {
     pub next: Option<String>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ParticipantsQuery {
     pub q: Option<String>,
     pub status: Option<ParticipantFilter>,

@@ -258,7 +258,7 @@ pub(crate) struct Evening {
     pub(crate) data: PathBuf,
     pub(crate) token: String,
     pub(crate) list: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Evening {
@@ -281,12 +281,17 @@ impl Evening {
             token,
             list: list.to_str().unwrap().to_owned(),
             data,
-            _dir: dir,
+            dir,
         }
     }
 
     pub(crate) fn data(&self) -> &str {
         self.data.to_str().unwrap()
+    }
+
+    /// Where a test may put files of its own.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 

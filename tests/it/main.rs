@@ -9,6 +9,8 @@ mod byte_search;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_as_of;
+#[cfg(test)]
 mod cli_erase;
 #[cfg(test)]
 mod cli_history;

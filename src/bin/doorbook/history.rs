@@ -1,5 +1,7 @@
 //! `doorbook history`: who did what, where and when, refusals and undone scans included.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use doorbook::{
     events::{ids::GatheringId, time::Timestamp},
@@ -9,7 +11,7 @@ use doorbook::{
 use serde_json::Value;
 
 use crate::{
-    entries,
+    arrivals, entries,
     failure::Failure,
     history_file::FileArgs,
     local::Local,
@@ -59,6 +61,10 @@ pub(crate) struct HistoryArgs {
     json: bool,
     #[command(flatten)]
     file: FileArgs,
+    /// Draw the arrivals of --event into this file as SVG; --since and --until are then times at the door
+    #[arg(long, value_name = "FILE", requires = "event",
+        conflicts_with_all = ["participant", "actor", "gate", "kind", "after", "limit", "format", "json"])]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,6 +81,10 @@ enum Form {
 }
 
 pub(crate) fn run(args: &HistoryArgs) -> Result<(), Failure> {
+    if let (Some(file), Some(event)) = (&args.plot, args.event) {
+        let span = arrivals::Span::between(args.since, args.until);
+        return arrivals::plot(args.place.place()?, event, &span, file);
+    }
     let format = match args.format {
         Form::Table | Form::Json if args.file.wants_a_file() => {
             return Err(Failure::usage(

@@ -3,9 +3,14 @@
 use std::{io::Write, path::Path};
 
 use doorbook::{
-    events::{ids::Offset, log::Log},
+    events::{ids::Offset, log::Log, time::Timestamp},
     http::exports::{self, ExportError, Shape},
-    projections::{Views, integrity::KeySource, views::HistoryQuery},
+    projections::{
+        Views,
+        as_of::AsOf,
+        integrity::KeySource,
+        views::{HistoryQuery, ViewError},
+    },
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -89,6 +94,19 @@ impl Local {
                 ExportError::Write(error) => Failure::output(error),
             }
         })
+    }
+
+    /// Asks the views and waits for what they say.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, ViewError>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(question).map_err(Failure::check)
+    }
+
+    /// The offset that is meant.
+    pub(crate) fn moment(&self, as_of: AsOf) -> Result<Offset, Failure> {
+        self.ask(self.views.moment(as_of, Timestamp::now()))
     }
 
     pub(crate) fn head(&self) -> Offset {

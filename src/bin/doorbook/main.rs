@@ -4,17 +4,21 @@
 //! `place`, `server` and `local` say where the data is and how it is reached; `progress`, `entries` and
 //! `output` how it is shown.
 
+mod arrivals;
 mod checkpoint;
 mod demo;
 mod entries;
 mod erase;
 mod failure;
+mod gatherings;
 mod history;
 mod history_file;
 mod import;
 mod interrupt;
 mod local;
 mod output;
+mod participant;
+mod participants;
 mod place;
 mod progress;
 mod projections;
@@ -55,6 +59,10 @@ enum Command {
     Demo(demo::DemoArgs),
     Token(token::TokenArgs),
     Import(import::ImportArgs),
+    Gatherings(gatherings::GatheringsArgs),
+    Participants(participants::ParticipantsArgs),
+    Participant(participant::ParticipantArgs),
+    Arrivals(arrivals::ArrivalsArgs),
     History(Box<history::HistoryArgs>),
     Tail(tail::TailArgs),
     Projections(projections::ProjectionsArgs),
@@ -72,6 +80,10 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Token(args) => token::run(args),
         Command::Import(args) => import::run(&args),
+        Command::Gatherings(args) => gatherings::run(&args),
+        Command::Participants(args) => participants::run(&args),
+        Command::Participant(args) => participant::run(&args),
+        Command::Arrivals(args) => arrivals::run(&args),
         Command::History(args) => history::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Projections(args) => projections::run(&args),

@@ -73,6 +73,30 @@ impl Server {
         self.ask(path, query, None)?.good()
     }
 
+    /// A list, page by page. One as of a time stays at the offset that the first page was read at.
+    pub(crate) fn pages(
+        &self,
+        path: &str,
+        mut query: Vec<(&str, String)>,
+        mut each: impl FnMut(&[Value]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            let answer = self.ask(path, &query, None)?;
+            let as_of = query.iter_mut().find(|(name, _)| *name == "as_of");
+            if let (Some((_, as_of)), Some(offset)) = (as_of, answer.offset) {
+                *as_of = offset.to_string();
+            }
+            let page = answer.good()?;
+            let results = page.get("results").and_then(Value::as_array);
+            each(results.map_or(&[][..], Vec::as_slice))?;
+            let Some(next) = page.get("next").and_then(Value::as_str) else {
+                return Ok(());
+            };
+            query.retain(|(name, _)| *name != "after");
+            query.push(("after", next.to_owned()));
+        }
+    }
+
     /// The answer once the server's view has applied `min_offset`; status 503 when that takes too long.
     pub(crate) fn ask(
         &self,
@@ -248,6 +272,19 @@ impl Answer {
             .unwrap_or_default();
         Failure::refused(format!("{code}{detail}{hint} [{}]", self.status))
     }
+}
+
+/// Text as one segment of a path.
+pub(crate) fn in_path(text: &str) -> String {
+    let mut path = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
 }
 
 /// An NDJSON answer under way.
