@@ -432,7 +432,7 @@ impl Views {
             (live.dashboard.state.offset, error)
         };
         let (offset, error) = inner.slowest(head);
-        let (proven, unproven) = inner.integrity.standing();
+        let (proven, unproven) = inner.integrity.standing(&inner.log);
         let status = |fold: FoldName, offset: Offset, error| ProjectionStatus {
             name: fold.name,
             version: fold.version,

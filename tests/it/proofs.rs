@@ -251,6 +251,35 @@ async fn who_may_ask_for_proofs_and_what_there_is_not() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_stops_signatures_and_nothing_else() {
+    let server = TestServer::start().await;
+    let gathering = server.gathering(json!({})).await;
+    server.register(gathering, "P-1").await;
+    let key = text(&server, &bob(), "/api/log/key").await;
+    let path = server.config.data_dir.join("integrity/key");
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    let server = server.restart().await;
+    for path in ["/api/log/checkpoint", "/api/log/key", "/api/log/proof/1"] {
+        server
+            .get(&auditor(), path)
+            .await
+            .is_problem(503, "nothing_proven");
+    }
+    server.get(&root(), "/readyz").await.is(200);
+    server.check_in(&stu(), "P-1", json!({})).await.is(200);
+    let views = server.get(&root(), "/api/admin/projections/").await;
+    let views = views.is(200)["results"].as_array().unwrap().clone();
+    let tree = views.iter().find(|view| view["name"] == "integrity");
+    assert!(tree.unwrap()["error"].as_str().unwrap().contains("key"));
+    fs::rename(&aside, &path).unwrap();
+    let server = server.restart().await;
+    assert_eq!(text(&server, &bob(), "/api/log/key").await, key);
+    text(&server, &auditor(), "/api/log/proof/5").await;
+    server.stop().await;
+}
+
 /// A closed directory with some events.
 fn evening(data: &Path, people: u32) {
     let process = Process::start(data);

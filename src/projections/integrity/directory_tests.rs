@@ -134,7 +134,13 @@ fn the_key_is_made_once_for_its_owner_alone_and_is_not_replaced_when_it_is_gone(
         let refused = integrity.checkpoint(log, None).unwrap_err();
         assert!(matches!(refused, ViewError::Integrity(_)), "{refused}");
         assert!(!place.file("key").exists());
-        assert!(integrity.standing().1.unwrap().contains("--checkpoint-key"));
+        assert!(
+            integrity
+                .standing(log)
+                .1
+                .unwrap()
+                .contains("--checkpoint-key")
+        );
     });
     // Given from elsewhere it is the same log.
     let elsewhere = place.dir().join("given");

@@ -202,12 +202,19 @@ impl Integrity {
         result.map(|()| live)
     }
 
-    /// Up to which offset the tree reaches, and why it goes no further or signs nothing, if so.
-    pub(in crate::projections) fn standing(&self) -> (Offset, Option<String>) {
-        let contradiction = self
-            .live
-            .try_lock()
-            .and_then(|live| live.contradiction.clone());
+    /// Up to which offset the tree reaches, and why it goes no further or signs nothing, if so. Brings it up
+    /// first when that is quickly done.
+    pub(in crate::projections) fn standing(&self, log: &Log) -> (Offset, Option<String>) {
+        let lag = log
+            .head()
+            .saturating_sub(self.covered.load(Ordering::Relaxed));
+        let at_rest = self.live.try_lock().is_some();
+        if at_rest && (1..=PAGE_LEAVES as u64).contains(&lag) {
+            // What is wrong is noted, and told below.
+            drop(self.current(log));
+        }
+        let live = self.live.try_lock();
+        let contradiction = live.and_then(|live| live.contradiction.clone());
         let trouble = contradiction
             .map(|reason| reason.to_string())
             .or_else(|| self.trouble.lock().clone())

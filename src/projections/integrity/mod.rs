@@ -30,10 +30,13 @@ pub use proof::{ConsistencyProof, InclusionProof};
 
 use crate::events::snapshot::FoldName;
 
+/// Its name among the views.
+pub const NAME: &str = "integrity";
+
 pub(super) const FOLD: FoldName = FoldName {
-    name: "integrity",
+    name: NAME,
     version: 1,
 };
 
 /// Where all of this lies below the data directory.
-pub const DIRECTORY: &str = "integrity";
+pub(super) const DIRECTORY: &str = "integrity";
