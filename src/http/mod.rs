@@ -7,6 +7,7 @@
 mod access;
 mod admin;
 mod answer;
+mod backup;
 mod caller;
 mod door;
 mod door_tokens;

@@ -4,6 +4,7 @@
 //! `place`, `server` and `local` say where the data is and how it is reached; `progress`, `entries` and
 //! `output` how it is shown.
 
+mod backup;
 mod demo;
 mod entries;
 mod erase;
@@ -17,8 +18,10 @@ mod place;
 mod progress;
 mod projections;
 mod rebuild_projection;
+mod restore;
 mod serve;
 mod server;
+mod source;
 mod tail;
 mod token;
 mod verify;
@@ -57,6 +60,8 @@ enum Command {
     RebuildProjection(rebuild_projection::RebuildArgs),
     Verify(verify::VerifyArgs),
     Erase(erase::EraseArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +76,8 @@ fn main() -> ExitCode {
         Command::RebuildProjection(args) => rebuild_projection::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Erase(args) => erase::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

@@ -53,15 +53,7 @@ pub(crate) fn open_log(dir: &Path) -> Result<Log, Failure> {
             dir.display()
         )));
     }
-    let (log, report) = Log::open(dir).map_err(|error| match error {
-        // Not a matter of the place but of what lies there: a failed check.
-        OpenError::Damaged { .. } => Failure::check(error),
-        OpenError::InUse { .. }
-        | OpenError::Newer { .. }
-        | OpenError::Io { .. }
-        | OpenError::Store(_)
-        | OpenError::Keys(_) => Failure::unreachable(error),
-    })?;
+    let (log, report) = Log::open(dir).map_err(not_opened)?;
     for sentence in &report.mended {
         say(sentence);
     }
@@ -71,4 +63,18 @@ pub(crate) fn open_log(dir: &Path) -> Result<Log, Failure> {
         ));
     }
     Ok(log)
+}
+
+pub(crate) fn not_opened(error: OpenError) -> Failure {
+    match error {
+        // Not a matter of the place but of what lies there: a failed check.
+        OpenError::Damaged { .. } => Failure::check(error),
+        OpenError::NotEmpty { .. } => Failure::usage(error.to_string()),
+        OpenError::InUse { .. }
+        | OpenError::Newer { .. }
+        | OpenError::Incomplete { .. }
+        | OpenError::Io { .. }
+        | OpenError::Store(_)
+        | OpenError::Keys(_) => Failure::unreachable(error),
+    }
 }
