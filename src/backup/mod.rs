@@ -24,10 +24,12 @@
 
 mod failure;
 mod manifest;
+mod moving;
 mod restoring;
 mod writing;
 
 pub use failure::BackupError;
 pub use manifest::{Erased, Manifest, Segment, read_manifest};
+pub use moving::{Exporting, import_log, is_log_export};
 pub use restoring::{Restored, Wishes, erasures_of, list_of, restore};
 pub use writing::{KeyContent, Writing};

@@ -262,7 +262,7 @@ fn segment_into(
 }
 
 /// Tells the log of erasures that came after it was copied; gives how many.
-fn erase(
+pub(super) fn erase(
     log: &Log,
     erased: &HashSet<Erased>,
     known: &HashMap<ParticipantId, Subject>,

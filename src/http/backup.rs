@@ -11,7 +11,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, answer, caller::Caller, extract::Params, problem::Problem};
+use super::{App, admin::superuser, answer, caller::Caller, extract::Params, problem::Problem};
 use crate::events::{
     ids::{Epoch, GatheringId, Offset, ParticipantId},
     log::{Log, ReadError},
@@ -144,14 +144,6 @@ pub(super) async fn erased(State(app): State<App>, caller: Caller) -> Result<Res
             })
             .collect(),
     })
-}
-
-fn superuser(caller: &Caller) -> Result<(), Problem> {
-    if caller.principal.superuser {
-        Ok(())
-    } else {
-        Err(Problem::forbidden("only superusers may do this"))
-    }
 }
 
 fn key_names(log: &Log) -> io::Result<Vec<String>> {

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod access_records;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod backup_people;
+#[cfg(test)]
 mod byte_search;
 #[cfg(test)]
 mod cli;
@@ -46,6 +50,8 @@ mod log_damage;
 mod log_fixture;
 #[cfg(test)]
 mod log_history;
+#[cfg(test)]
+mod log_moving;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]

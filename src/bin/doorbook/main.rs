@@ -8,6 +8,7 @@ mod backup;
 mod demo;
 mod entries;
 mod erase;
+mod export;
 mod failure;
 mod history;
 mod import;
@@ -62,6 +63,7 @@ enum Command {
     Erase(erase::EraseArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Export(export::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Erase(args) => erase::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

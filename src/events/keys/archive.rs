@@ -67,16 +67,15 @@ impl Keys {
         if name == MASTER {
             return fs::read(dir.join(MASTER)).map(|bytes| Some(Zeroizing::new(bytes)));
         }
-        if name == CHECKPOINT_KEY {
-            return match fs::read(checkpoint_key(dir)) {
-                Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            };
-        }
-        match gathering_of(name) {
-            Some(gathering) => Ok(self.file(gathering).content()?.map(Zeroizing::new)),
-            None => Ok(None),
+        let content = match gathering_of(name) {
+            _ if name == CHECKPOINT_KEY => fs::read(checkpoint_key(dir)),
+            Some(gathering) => self.file(gathering).content(),
+            None => return Ok(None),
+        };
+        match content {
+            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -80,17 +80,11 @@ impl KeyFile {
         file
     }
 
-    /// What is on the disk, not in the middle of a write; none when there is no file.
-    pub(super) fn content(&self) -> io::Result<Option<Vec<u8>>> {
+    /// What is on the disk, not in the middle of a write. An error when there is no file.
+    pub(super) fn content(&self) -> io::Result<Vec<u8>> {
         let _disk = self.disk.lock();
-        let Some(path) = &self.path else {
-            return Ok(None);
-        };
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        fs::read(self.path.as_ref().ok_or_else(missing)?)
     }
 
     pub(super) fn key(&self, subject: SubjectId, master: &Master) -> Result<SubjectKey, KeyError> {
