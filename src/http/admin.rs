@@ -116,7 +116,7 @@ pub(super) async fn cancel(
 }
 
 /// The table's row is about no gathering in particular, so there is no standing to ask.
-fn superuser(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn superuser(caller: &Caller) -> Result<(), Problem> {
     if caller.principal.superuser {
         Ok(())
     } else {

@@ -9,6 +9,7 @@ mod admin;
 mod answer;
 mod arrivals;
 mod as_of;
+mod backup;
 mod caller;
 mod door;
 mod door_tokens;

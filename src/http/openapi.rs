@@ -24,7 +24,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, admin, arrivals,
+    App, admin, arrivals, backup,
     caller::Caller,
     door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
     person_export,
@@ -106,6 +106,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(proofs::proof))
         .routes(routes!(proofs::consistency))
         .routes(routes!(admin::list))
+        .routes(routes!(backup::state))
+        .routes(routes!(backup::frames))
+        .routes(routes!(backup::keys))
+        .routes(routes!(backup::erased))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(session::sign_in, session::sign_out))
         .routes(routes!(session::ticket))

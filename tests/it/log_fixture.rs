@@ -103,7 +103,7 @@ fn write_fixture(fixture: &Path) {
     }
 }
 
-fn unpack(fixture: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn unpack(fixture: &Path, to: &Path) -> io::Result<()> {
     for file in files_below(fixture)? {
         if file.extension().is_none_or(|end| end != "gz") {
             continue;

@@ -5,6 +5,10 @@ mod access_records;
 #[cfg(test)]
 mod as_of;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod backup_people;
+#[cfg(test)]
 mod byte_search;
 #[cfg(test)]
 mod cli;
@@ -60,6 +64,8 @@ mod log_damage;
 mod log_fixture;
 #[cfg(test)]
 mod log_history;
+#[cfg(test)]
+mod log_moving;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]

@@ -288,7 +288,7 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result
     })
 }
 
-fn token() -> String {
+pub(crate) fn token() -> String {
     let exp = chrono::Utc::now().timestamp() + 24 * 3600;
     let claims = json!({"sub": "oracle", "exp": exp, "roles": ["superuser"]});
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());

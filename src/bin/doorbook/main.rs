@@ -5,10 +5,12 @@
 //! `output` how it is shown.
 
 mod arrivals;
+mod backup;
 mod checkpoint;
 mod demo;
 mod entries;
 mod erase;
+mod export;
 mod failure;
 mod gatherings;
 mod history;
@@ -24,8 +26,10 @@ mod progress;
 mod projections;
 mod proof;
 mod rebuild_projection;
+mod restore;
 mod serve;
 mod server;
+mod source;
 mod tail;
 mod token;
 mod verify;
@@ -72,6 +76,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     VerifyProof(verify_proof::VerifyProofArgs),
     Erase(erase::EraseArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Export(export::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -93,6 +100,9 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::VerifyProof(args) => verify_proof::run(&args),
         Command::Erase(args) => erase::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

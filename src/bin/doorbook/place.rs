@@ -62,13 +62,7 @@ pub(crate) fn try_open_log(dir: &Path) -> Result<Result<Log, OpenError>, Failure
         Ok(opened) => opened,
         // Not a matter of the place but of what lies there: a failed check.
         Err(error @ OpenError::Damaged { .. }) => return Ok(Err(error)),
-        Err(
-            error @ (OpenError::InUse { .. }
-            | OpenError::Newer { .. }
-            | OpenError::Io { .. }
-            | OpenError::Store(_)
-            | OpenError::Keys(_)),
-        ) => return Err(Failure::unreachable(error)),
+        Err(error) => return Err(not_opened(error)),
     };
     for sentence in &report.mended {
         say(sentence);
@@ -79,4 +73,18 @@ pub(crate) fn try_open_log(dir: &Path) -> Result<Result<Log, OpenError>, Failure
         ));
     }
     Ok(Ok(log))
+}
+
+pub(crate) fn not_opened(error: OpenError) -> Failure {
+    match error {
+        // Not a matter of the place but of what lies there: a failed check.
+        OpenError::Damaged { .. } => Failure::check(error),
+        OpenError::NotEmpty { .. } => Failure::usage(error.to_string()),
+        OpenError::InUse { .. }
+        | OpenError::Newer { .. }
+        | OpenError::Incomplete { .. }
+        | OpenError::Io { .. }
+        | OpenError::Store(_)
+        | OpenError::Keys(_) => Failure::unreachable(error),
+    }
 }

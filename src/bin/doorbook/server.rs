@@ -19,6 +19,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A download is handed on in pieces of this size.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Largest answer of other bytes, as the keys of a large gathering are.
+const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 const OFFSET_HEADER: &str = "x-offset";
 
@@ -123,6 +125,20 @@ impl Server {
         Ok(Lines::Open(BufReader::new(Box::new(
             response.into_body().into_reader(),
         ))))
+    }
+
+    /// An answer that is no text, whole.
+    pub(crate) fn bytes(&self, path: &str, query: &Query<'_>) -> Result<Vec<u8>, Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        response
+            .into_body()
+            .into_with_config()
+            .limit(BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| self.unreachable(error))
     }
 
     /// An answer that is text and no JSON.

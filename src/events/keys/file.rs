@@ -4,7 +4,7 @@
 //! of the master key (1), nonce (24), wrapped key (48), CRC32C. Appended to, or rewritten whole.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
@@ -67,6 +67,24 @@ impl KeyFile {
             disk: Mutex::new(()),
             table: Mutex::default(),
         }
+    }
+
+    /// A file's content, in memory alone.
+    pub(super) fn of_bytes(gathering: GatheringId, bytes: &[u8]) -> Self {
+        let file = Self::new(gathering, None);
+        {
+            let mut table = file.table.lock();
+            file.parse(bytes, &mut table);
+            table.loaded = true;
+        }
+        file
+    }
+
+    /// What is on the disk, not in the middle of a write. An error when there is no file.
+    pub(super) fn content(&self) -> io::Result<Vec<u8>> {
+        let _disk = self.disk.lock();
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        fs::read(self.path.as_ref().ok_or_else(missing)?)
     }
 
     pub(super) fn key(&self, subject: SubjectId, master: &Master) -> Result<SubjectKey, KeyError> {
@@ -269,6 +287,21 @@ impl KeyFile {
         bound[16..32].copy_from_slice(&subject);
         bound
     }
+}
+
+/// The file's bytes without the records of these subjects, whichever key they hold.
+pub(super) fn without(bytes: &[u8], subjects: &HashSet<SubjectId>) -> Vec<u8> {
+    let Some((header, records)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return bytes.to_vec();
+    };
+    let mut kept = header.to_vec();
+    for record in records.chunks(RECORD_BYTES) {
+        let subject = record.first_chunk::<16>();
+        if subject.is_none_or(|subject| !subjects.contains(subject)) {
+            kept.extend_from_slice(record);
+        }
+    }
+    kept
 }
 
 fn lay(subject: SubjectId, key: &Wrapped) -> [u8; RECORD_BYTES] {

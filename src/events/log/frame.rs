@@ -33,6 +33,13 @@ pub type LeafHash = [u8; 32];
 /// What the first frame has for the frame before.
 pub(super) const GENESIS: ChainHash = [0; 32];
 
+/// Length of the frame that starts with these bytes; none when it is no frame.
+pub(super) fn length(head: &[u8]) -> Option<usize> {
+    let head = head.first_chunk::<HEADER_BYTES>()?;
+    let body = u32::from_le_bytes(field(head, 12)) as usize;
+    (head[0..4] == MAGIC).then_some(HEADER_BYTES + body)
+}
+
 pub(super) fn chain_hash(frame: &[u8]) -> ChainHash {
     Sha256::digest(frame).into()
 }

@@ -8,10 +8,12 @@
 //! - A failed write or sync poisons the log: every later append is refused, reads go on.
 
 mod codes;
+pub mod copy;
 mod error;
 mod frame;
 mod index;
 mod open;
+pub mod raw;
 mod read;
 mod recent;
 mod scan;

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
-    Log, OpenError, OpenReport,
+    Log, OpenError, OpenReport, copy,
     recent::Recent,
     scan::{Scan, Scanned, damaged},
     sequencer::Sequencer,
@@ -28,6 +28,16 @@ use crate::events::{
 };
 
 pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
+    if data_dir.join(copy::MARKER).exists() {
+        return Err(OpenError::Incomplete {
+            dir: data_dir.display().to_string(),
+        });
+    }
+    open_marked(data_dir)
+}
+
+/// Although a copy into it may not have ended.
+pub(super) fn open_marked(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     make_dir(data_dir)?;
     let lock = lock(data_dir)?;
     let keys = Keys::open(&data_dir.join("keys"))?;
@@ -96,8 +106,13 @@ fn make_dir(data_dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// sled's files, where there are none yet.
+pub(super) fn open_new_store(log_dir: &Path, lock: File) -> Result<SledStore, OpenError> {
+    open_store(log_dir, lock, &Found::Missing, &mut OpenReport::default())
+}
+
 /// Held until the store is dropped.
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join("doorbook.lock");
     let file = File::options()
         .create(true)
