@@ -17,9 +17,11 @@
 //!
 //! Read in this order: [`events`] (facts and the log), [`commands`] (decisions), [`projections`]
 //! (views), then the doors, [`http`] and [`ws`], which share nothing but [`auth`], and [`server`],
-//! which alone knows everyone.
+//! which alone knows everyone. [`backup`] makes copies of a log, and logs of copies.
 
 pub mod events;
+
+pub mod backup;
 
 pub mod commands;
 pub mod projections;

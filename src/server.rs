@@ -24,7 +24,7 @@ use crate::{
         self, App,
         places::{Place, Places, turn_away},
     },
-    projections::{ViewError, Views},
+    projections::{ViewError, Views, integrity::KeySource},
     ws::{self, Streams},
 };
 
@@ -55,6 +55,8 @@ pub enum StartError {
     Secret(io::Error),
     #[error(transparent)]
     Log(#[from] OpenError),
+    #[error("the key that signs checkpoints: {0}")]
+    CheckpointKey(io::Error),
     #[error("the views cannot be loaded: {0}")]
     Views(#[from] ViewError),
     #[error("the work was given up")]
@@ -169,8 +171,11 @@ impl Server {
     pub async fn over(log: Log, config: Config) -> Result<Self, StartError> {
         let views = {
             let log = log.clone();
+            let key = (config.checkpoint_key.as_deref())
+                .map_or_else(|| Ok(KeySource::default()), KeySource::read)
+                .map_err(StartError::CheckpointKey)?;
             blocking(move || {
-                let views = Views::open(log)?;
+                let views = Views::open_with(log, key)?;
                 // Behind what is served: nothing waits for it.
                 views.resume_rebuilds()?;
                 Ok::<_, ViewError>(views)
@@ -215,6 +220,7 @@ impl Server {
                     connections_per_caller_max: config.limits.streams_per_caller,
                     ..ws::Limits::default()
                 },
+                record_access(app.handler.clone()),
             )
         });
         let router = http::router(app.clone(), ws::router(streams.clone()));
@@ -248,6 +254,21 @@ impl Server {
         housekeeping.abort();
         close(app).await
     }
+}
+
+/// The streams know no commands, so they are handed this one.
+#[must_use]
+pub fn record_access(handler: CommandHandler) -> ws::RecordAccess {
+    Arc::new(move |gathering, principal| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            let recorded = http::record_stream(&handler, gathering, &principal).await;
+            if let Err(error) = &recorded {
+                tracing::error!(%gathering, %error, "a stream was refused: it could not be recorded");
+            }
+            recorded.is_ok()
+        })
+    })
 }
 
 /// Takes connections until told to stop.

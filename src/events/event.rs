@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
 };
 
 /// One fact about one gathering.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "fact", rename_all = "snake_case")]
 pub enum Event {
     /// An organizer opened the book for a gathering.
     GatheringCreated(GatheringDetails),
@@ -55,23 +57,26 @@ pub enum Event {
     DoorTokenMinted(DoorToken),
     /// The token is good for nothing from now on.
     DoorTokenRevoked { jti: DoorTokenId },
+    /// Somebody is about to be given personal data.
+    PersonalDataAccessed(Access),
 }
 
 /// Who an event is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
     pub participant: ParticipantId,
     pub code: Code,
 }
 
 /// What an organizer says about a gathering. `creator` never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatheringDetails {
     pub name: Arc<str>,
     pub creator: Arc<str>,
     pub start_date: Timestamp,
     pub end_date: Option<Timestamp>,
     /// IANA name; local times in refusals are shown in it.
+    #[serde(with = "zone_name")]
     pub time_zone: chrono_tz::Tz,
     pub capacity: Option<u32>,
     pub capacity_mode: CapacityMode,
@@ -83,7 +88,7 @@ pub struct GatheringDetails {
     pub registration: RegistrationPolicy,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub subject: Subject,
     pub ticket_type: Option<Arc<str>>,
@@ -93,7 +98,7 @@ pub struct Registration {
 }
 
 /// What a door token says; the token itself is in no log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorToken {
     pub jti: DoorTokenId,
     /// What the staff call it, which may be a person's name: sealed with the gathering's key.
@@ -102,8 +107,18 @@ pub struct DoorToken {
     pub expires_at: Timestamp,
 }
 
+/// What somebody was given to read, never what it said, nor what they searched for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    pub what: Accessed,
+    /// Whose data, when it was about one person.
+    pub subject: Option<Subject>,
+    /// How it was exported; none for a page or a stream.
+    pub format: Option<ExportFormat>,
+}
+
 /// One reading of a ticket at a door.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
     pub subject: Subject,
     pub gate: Option<Arc<str>>,
@@ -118,7 +133,8 @@ pub struct Scan {
     pub reason: Option<Sealed>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Warning {
     /// This rule would have refused the scan; it was recorded because it had already happened.
     Rule(RefusalCode),
@@ -131,9 +147,50 @@ pub enum Warning {
 }
 
 /// Bytes that only the holder of a participant's key can read: nonce, ciphertext, tag.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Arc<[u8]>);
+
+// In text base64; in stored state the bytes.
+impl Serialize for Sealed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&STANDARD.encode(&self.0))
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
+            Ok(Self(bytes.into()))
+        } else {
+            Arc::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+/// A time zone as its IANA name.
+mod zone_name {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        zone: &chrono_tz::Tz,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(zone.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<chrono_tz::Tz, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,6 +293,21 @@ word!(
     }
 );
 word!(
+    /// What personal data was read.
+    Accessed {
+        Participants = 1 "participants",
+        Participant = 2 "participant",
+        History = 3 "history",
+        LiveStream = 4 "live_stream",
+        PersonExport = 5 "person_export",
+        HistoryExport = 6 "history_export",
+        Log = 7 "log",
+    }
+);
+word!(
+    ExportFormat { Json = 1 "json", Ndjson = 2 "ndjson", Csv = 3 "csv", Xlsx = 4 "xlsx" }
+);
+word!(
     /// In what capacity somebody acted.
     ActorRole {
         Superuser = 1 "superuser",
@@ -245,12 +317,14 @@ word!(
         User = 5 "user",
         // The command line on a closed data directory, or the demo's crowd.
         Operator = 6 "operator",
+        // Reads alone.
+        Auditor = 7 "auditor",
     }
 );
 
 impl Event {
     /// All words that [`Self::type_name`] gives.
-    pub const TYPE_NAMES: [&str; 12] = [
+    pub const TYPE_NAMES: [&str; 13] = [
         "gathering_created",
         "gathering_changed",
         "service_team_changed",
@@ -263,6 +337,7 @@ impl Event {
         "participant_erased",
         "door_token_minted",
         "door_token_revoked",
+        "personal_data_accessed",
     ];
 
     /// The word in history entries.
@@ -281,6 +356,7 @@ impl Event {
             Self::ParticipantErased { .. } => "participant_erased",
             Self::DoorTokenMinted(_) => "door_token_minted",
             Self::DoorTokenRevoked { .. } => "door_token_revoked",
+            Self::PersonalDataAccessed(_) => "personal_data_accessed",
         }
     }
 
@@ -301,6 +377,7 @@ impl Event {
             Self::ScanUndone { subject, .. }
             | Self::RegistrationCancelled { subject, .. }
             | Self::ParticipantErased { subject } => Some(subject),
+            Self::PersonalDataAccessed(access) => access.subject.as_ref(),
         }
     }
 
@@ -319,7 +396,8 @@ impl Event {
             | Self::RegistrationCancelled { .. }
             | Self::ParticipantErased { .. }
             | Self::DoorTokenMinted(_)
-            | Self::DoorTokenRevoked { .. } => None,
+            | Self::DoorTokenRevoked { .. }
+            | Self::PersonalDataAccessed(_) => None,
         }
     }
 }

@@ -20,5 +20,6 @@ pub mod snapshot;
 #[cfg(test)]
 mod snapshot_tests;
 pub(crate) mod stored;
+mod stored_access;
 mod stored_door_tokens;
 pub mod time;

@@ -408,7 +408,7 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Whole or not at all, even when the power goes: written beside, synced, renamed, directory synced.
-pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // The whole name: files that differ in their last part only are written at the same time.
     let mut aside = OsString::from(path);
     aside.push(".aside");
@@ -432,7 +432,7 @@ pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes names that were created, renamed or removed in `dir` outlive a power cut.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Respo
 ///
 /// With `dry_run` or `diff` nothing is switched; with `diff` the progress carries the rows that differ.
 #[utoipa::path(post, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history, all")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity, all")),
     request_body = inline(Option<Rebuild>),
     responses(
         (status = 202, description = "Under way", body = RebuildProgress),
@@ -83,7 +83,7 @@ pub(super) async fn rebuild(
 
 /// How far a rebuild is
 #[utoipa::path(get, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history, all")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity, all")),
     responses(
         (status = 200, description = "Progress of the last rebuild", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -100,7 +100,7 @@ pub(super) async fn progress(
 
 /// Give up a rebuild; the live view stays as it is
 #[utoipa::path(delete, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history, all")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity, all")),
     responses(
         (status = 200, description = "Cancelled", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -149,7 +149,7 @@ pub(super) async fn rollback(
 }
 
 /// The table's row is about no gathering in particular, so there is no standing to ask.
-fn superuser(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn superuser(caller: &Caller) -> Result<(), Problem> {
     if caller.principal.superuser {
         Ok(())
     } else {

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer, de::DeserializeOwned};
 
 use super::{App, problem::Problem};
 use crate::events::ids::{Code, CommandId, GatheringId};
@@ -279,7 +279,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// # Errors
+/// 400 or 422, naming the field that is not as it should be.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde takes a list for a struct, field by field; a body is an object.
     let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice(bytes) {
@@ -365,6 +367,22 @@ fn without_value(text: &str) -> String {
         None if text.starts_with("number") => "must be a smaller number".to_owned(),
         None => text.replace('`', ""),
     }
+}
+
+/// `?dry_run`, `?dry_run=1` and `?dry_run=true` mean yes.
+pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+        "" | "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(serde::de::Error::custom("must be true or false")),
+    }
+}
+
+/// The same of a switch that may be left out.
+pub(super) fn optional_switch<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    switch(deserializer).map(Some)
 }
 
 #[cfg(test)]

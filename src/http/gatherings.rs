@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App, answer,
-    caller::{Caller, Seat},
-    extract::{IdempotencyKey, InGathering, Json, NoParams, Params},
+    as_of::AsOfParams,
+    caller::Caller,
+    extract::{IdempotencyKey, InGathering, Json, Params},
     fields,
     problem::Problem,
 };
@@ -25,12 +26,11 @@ use crate::{
     },
     events::{
         event::{CapacityMode, DoorRole, Event, GatheringDetails, Reentry, RegistrationPolicy},
-        ids::{GatheringId, Offset},
+        ids::GatheringId,
     },
     projections::{
         dashboard::Row,
         overview::{Gathering, Member},
-        views::HistoryQuery,
     },
 };
 
@@ -147,7 +147,7 @@ pub(super) async fn change(
     {
         Ok(accepted) => {
             let team = if accepted.replayed {
-                members_at(&app, id, accepted.recorded.offset).await?
+                app.views.team_as_of(id, accepted.recorded.offset).await?
             } else {
                 listed(&seat.row.team)
             };
@@ -194,17 +194,26 @@ pub(super) async fn list(
 
 /// An event, with counts
 #[utoipa::path(get, path = "/api/events/{event_id}", tag = "events",
-    params(("event_id" = String, Path, format = Uuid)), responses(
+    params(("event_id" = String, Path, format = Uuid), AsOfParams), responses(
     (status = 200, description = "The event", body = Gathering),
 ))]
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     InGathering(id): InGathering,
-    Params(NoParams {}): Params<NoParams>,
+    Params(AsOfParams { as_of }): Params<AsOfParams>,
 ) -> Result<Response, Problem> {
-    let Seat { row, standing, .. } = caller.seat(&app, id)?;
-    answer::ok(&as_of_row(&row, standing.allows(Action::ChangeGathering)))
+    let seat = caller.seat(&app, id)?;
+    let with_team = seat.standing.allows(Action::ChangeGathering);
+    let Some(moment) = as_of else {
+        return answer::ok(&as_of_row(&seat.row, with_team));
+    };
+    let at = moment.offset(&app, &caller, &seat).await?;
+    let mut then = app.views.gathering_as_of(id, at).await?;
+    if with_team {
+        then.team = Some(app.views.team_as_of(id, at).await?);
+    }
+    answer::read(&then, Some(at))
 }
 
 impl NewGathering {
@@ -300,31 +309,6 @@ fn as_of_row(row: &Row, with_team: bool) -> Gathering {
         team: with_team.then(|| listed(&row.team)),
         ..Gathering::of(row)
     }
-}
-
-/// The service team as it was at an offset.
-async fn members_at(app: &App, id: GatheringId, offset: Offset) -> Result<Vec<Member>, Problem> {
-    let mut team = BTreeMap::new();
-    let mut after = Some(0);
-    while let Some(from) = after {
-        let query = HistoryQuery {
-            gathering: Some(id),
-            kind: Some("service_team_changed".to_owned()),
-            after: from,
-            limit: answer::PAGE_LIMIT_MAX,
-            ..HistoryQuery::default()
-        };
-        let page = app.views.history(query).await?;
-        let until = page.results.iter().take_while(|it| it.offset <= offset);
-        for member in until.filter_map(|it| it.team_member.as_ref()) {
-            match member.door_role {
-                Some(role) => team.insert(Arc::clone(&member.user_id), role),
-                None => team.remove(&member.user_id),
-            };
-        }
-        after = page.next.filter(|next| *next < offset);
-    }
-    Ok(listed(&team))
 }
 
 fn listed(team: &BTreeMap<Arc<str>, DoorRole>) -> Vec<Member> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{App, answer, problem::Problem};
+use crate::projections::{integrity, views::ProjectionStatus};
 
 /// A view further behind than this is not caught up, events.
 const READY_LAG_EVENTS_MAX: u64 = 10_000;
@@ -36,7 +37,9 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
     if app.log.poisoned().is_some() {
         reasons.push("the log takes no more events until a restart".to_owned());
     }
-    for status in app.views.projections() {
+    // Who waits at a door does not wait for proofs.
+    let needed = |status: &ProjectionStatus| status.name != integrity::NAME;
+    for status in app.views.projections().into_iter().filter(needed) {
         if status.error.is_some() {
             reasons.push(format!("{} cannot read the log", status.name));
         } else if status.lag > READY_LAG_EVENTS_MAX {

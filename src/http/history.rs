@@ -3,30 +3,39 @@
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
+use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App,
+    access::{self, Read},
     answer::{self, PAGE_LIMIT_MAX, Page},
-    caller::Caller,
-    extract::{InGathering, Params},
+    caller::{Caller, Seat},
+    exports::{
+        self, Format, Shape,
+        asked::{Answer, Looks},
+        stream,
+    },
+    extract::{InGathering, Params, optional_switch},
     fields::{self, FILTER_CHARS_MAX},
     problem::Problem,
 };
 use crate::{
     auth::Action,
     events::{
-        event::Event,
+        event::{Accessed, Event},
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
     projections::{history::HistoryEntry, views::HistoryQuery},
 };
+
+/// Longest part of a file's name that an event's name makes.
+const FILE_NAME_CHARS_MAX: usize = 40;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -53,19 +62,25 @@ pub(super) struct HistoryParams {
     /// Entries after this offset: the `next` of the page before.
     #[param(value_type = Option<u64>)]
     after: Option<Offset>,
-    /// 1 to 1,000; 100 when left out.
-    #[param(minimum = 1, maximum = 1000)]
+    /// Of a page 1 to 1,000, and 100 when left out; of a file the most rows.
+    #[param(minimum = 1)]
     limit: Option<usize>,
-    /// `json`, the only one.
-    #[serde(default, rename = "format")]
-    #[param(inline, value_type = Option<Format>)]
-    _format: Option<Format>,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Format {
-    Json,
+    /// `json` is a page; the others are all that matches, in one file. Where it is left out, the `Accept`
+    /// header says which.
+    #[param(inline)]
+    format: Option<Answer>,
+    /// Of a file: its columns, separated by commas.
+    #[param(max_length = 1000)]
+    columns: Option<String>,
+    /// Of a CSV or XLSX file: the time zone, an IANA name. UTC when left out.
+    #[param(max_length = 100)]
+    tz: Option<String>,
+    /// Of a CSV file: whether it begins with a byte order mark.
+    #[serde(default, deserialize_with = "optional_switch")]
+    bom: Option<bool>,
+    /// Of a CSV or NDJSON file: whether it ends with the checkpoint. It does when this is left out.
+    #[serde(default, deserialize_with = "optional_switch")]
+    trailer: Option<bool>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -89,30 +104,38 @@ pub(super) struct HistoryPage {
 /// An event's history, refusals and undone scans included
 #[utoipa::path(get, path = "/api/events/{event_id}/history", tag = "history",
     params(("event_id" = String, Path, format = Uuid), HistoryParams), responses(
-    (status = 200, description = "A page, in the log's order", body = HistoryPage),
+    (status = 200, description = "A page, or all of it as a file, in the log's order", content(
+        (HistoryPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    )),
 ))]
 pub(super) async fn of_gathering(
     State(app): State<App>,
     caller: Caller,
     InGathering(id): InGathering,
     Params(params): Params<HistoryParams>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::ReadHistory)?;
-    page(&app, params.query(Some(id))?).await
+    answer(&app, &caller, params, Some(&seat), &headers).await
 }
 
 /// The history of all events; for superusers and auditors
 #[utoipa::path(get, path = "/api/history", tag = "history", params(HistoryParams), responses(
-    (status = 200, description = "A page, in the log's order", body = HistoryPage),
+    (status = 200, description = "A page, or all of it as a file, in the log's order", content(
+        (HistoryPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    )),
 ))]
 pub(super) async fn of_all(
     State(app): State<App>,
     caller: Caller,
     Params(params): Params<HistoryParams>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     reads_everything(&caller)?;
-    page(&app, params.query(None)?).await
+    answer(&app, &caller, params, None, &headers).await
 }
 
 /// The log from an offset on, one history entry a line; for superusers and auditors
@@ -130,17 +153,30 @@ pub(super) async fn log(
     if params.limit == Some(0) {
         return Err(Problem::field("limit", "must be at least 1"));
     }
+    let head = app.log.head();
+    access::record(&app, &caller, None, Read::log()).await?;
     let lines = Lines {
-        head: app.log.head(),
+        head,
         after: params.after.unwrap_or(0),
         left: params.limit.unwrap_or(u64::MAX),
         app,
     };
-    let body = Body::from_stream(stream::try_unfold(lines, Lines::next));
+    let body = Body::from_stream(try_unfold(lines, Lines::next));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
 impl HistoryParams {
+    fn shape(&self, headers: &HeaderMap) -> Result<Option<Shape>, Problem> {
+        let looks = Looks {
+            columns: self.columns.as_deref(),
+            tz: self.tz.as_deref(),
+            bom: self.bom,
+            trailer: self.trailer,
+        };
+        Answer::of(self.format, headers)?.shape(&looks)
+    }
+
+    /// Of a page; `limit` of a file is another.
     fn query(self, gathering: Option<GatheringId>) -> Result<HistoryQuery, Problem> {
         let filter = |field, value: Option<String>| {
             let text = fields::optional_text(field, value.as_deref(), FILTER_CHARS_MAX)?;
@@ -155,7 +191,7 @@ impl HistoryParams {
             since: self.since,
             until: self.until,
             after: self.after.unwrap_or(0),
-            limit: answer::page_limit(self.limit)?,
+            limit: PAGE_LIMIT_MAX,
         })
     }
 }
@@ -212,6 +248,34 @@ impl Lines {
     }
 }
 
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    params: HistoryParams,
+    seat: Option<&Seat>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let shape = params.shape(headers)?;
+    let limit = params.limit;
+    let query = params.query(seat.map(|seat| seat.id))?;
+    let whose = query.participant.as_deref();
+    match shape {
+        None => {
+            let limit = answer::page_limit(limit)?;
+            let read = Read::page(Accessed::History).about(whose);
+            access::record(app, caller, seat, read).await?;
+            page(app, HistoryQuery { limit, ..query }).await
+        }
+        Some(_) if limit == Some(0) => Err(Problem::field("limit", "must be at least 1")),
+        Some(shape) => {
+            let limit = limit.map_or(u64::MAX, |limit| limit as u64);
+            let read = Read::export(Accessed::HistoryExport, shape.format.word()).about(whose);
+            access::record(app, caller, seat, read).await?;
+            file(app, query, limit, shape, seat).await
+        }
+    }
+}
+
 async fn page(app: &App, query: HistoryQuery) -> Result<Response, Problem> {
     let page = app.views.history(query).await?;
     let next = page.next.map(|offset| offset.to_string());
@@ -221,7 +285,39 @@ async fn page(app: &App, query: HistoryQuery) -> Result<Response, Problem> {
     })
 }
 
-fn reads_everything(caller: &Caller) -> Result<(), Problem> {
+async fn file(
+    app: &App,
+    query: HistoryQuery,
+    limit: u64,
+    shape: Shape,
+    seat: Option<&Seat>,
+) -> Result<Response, Problem> {
+    let place = app.exports.take()?;
+    let rows = app.views.history_rows(query, shape.shows_people());
+    let checkpoint = exports::checkpoint(&app.views, rows.head()).await?;
+    let name = file_name(seat, rows.head(), shape.format);
+    Ok(stream::send(place, rows, limit, shape, checkpoint, &name))
+}
+
+/// Letters and digits of the event's name, and where the log stood.
+fn file_name(seat: Option<&Seat>, head: Offset, format: Format) -> String {
+    let name = seat.map_or("", |seat| &*seat.row.details.name);
+    let words: Vec<String> = (name.split(|character: char| !character.is_ascii_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let mut name = words.join("-");
+    name.truncate(FILE_NAME_CHARS_MAX);
+    let event = match (name.trim_end_matches('-'), seat) {
+        ("", None) => String::new(),
+        ("", Some(seat)) => format!("-{}", seat.id),
+        (name, _) => format!("-{name}"),
+    };
+    let extension = format.extension();
+    format!("doorbook{event}-history-to-{head}.{extension}")
+}
+
+pub(super) fn reads_everything(caller: &Caller) -> Result<(), Problem> {
     if caller.principal.reads_all_history() {
         Ok(())
     } else {

@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tokio::sync::SemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,7 +19,7 @@ use super::{
     caller::Caller,
     extract::{
         InGathering, Params, body_broken, body_too_large, body_too_slow, discard, media_type,
-        plain, unsupported,
+        plain, switch, unsupported,
     },
     problem::Problem,
 };
@@ -220,14 +220,5 @@ impl Imported {
             rejected: report.rejected.into_iter().map(rejected).collect(),
             dry_run,
         }
-    }
-}
-
-/// `?dry_run`, `?dry_run=1` and `?dry_run=true` mean yes.
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    match std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
-        "" | "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(serde::de::Error::custom("must be true or false")),
     }
 }

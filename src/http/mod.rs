@@ -4,11 +4,17 @@
 //! `fields`), its caller is identified (`caller`), and its resource answers. Live streams are not
 //! here but in `ws`.
 
+mod access;
 mod admin;
 mod answer;
+mod arrivals;
+mod as_of;
+mod backup;
 mod caller;
 mod door;
 mod door_tokens;
+mod erasure;
+pub mod exports;
 mod extract;
 mod fields;
 mod gatherings;
@@ -18,9 +24,12 @@ mod import;
 mod metrics;
 mod openapi;
 mod participants;
+mod person_export;
 pub mod places;
 mod problem;
+mod proofs;
 mod registration;
+mod scan_batch;
 mod scan_result;
 mod scans;
 mod service_team;
@@ -38,6 +47,7 @@ use std::{
 use axum::Router;
 use tokio::sync::Semaphore;
 
+pub use access::record_stream;
 pub use door::without_trailing_slash;
 pub use metrics::Metrics;
 
@@ -65,6 +75,7 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Places for imports.
     imports: Semaphore,
+    exports: exports::stream::Places,
     draining: AtomicBool,
 }
 
@@ -108,6 +119,7 @@ impl App {
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),
+            exports: exports::stream::Places::default(),
             draining: AtomicBool::new(false),
         }))
     }

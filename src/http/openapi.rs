@@ -24,11 +24,12 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, admin,
+    App, admin, arrivals, backup,
     caller::Caller,
-    door, door_tokens, gatherings, health, history, import, metrics, participants,
+    door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
+    person_export,
     problem::{self, Problem},
-    registration, scans, service_team, session,
+    proofs, registration, scan_batch, scans, service_team, session,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -88,14 +89,27 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::check_in))
         .routes(routes!(scans::check_out))
         .routes(routes!(scans::scan))
+        .routes(routes!(scan_batch::batch))
         .routes(routes!(scans::undo))
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))
         .routes(routes!(participants::show))
+        .routes(routes!(person_export::show))
+        .routes(routes!(erasure::erase))
+        .routes(routes!(erasure::erase_all))
+        .routes(routes!(arrivals::show))
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))
         .routes(routes!(history::log))
+        .routes(routes!(proofs::checkpoint))
+        .routes(routes!(proofs::key))
+        .routes(routes!(proofs::proof))
+        .routes(routes!(proofs::consistency))
         .routes(routes!(admin::list))
+        .routes(routes!(backup::state))
+        .routes(routes!(backup::frames))
+        .routes(routes!(backup::keys))
+        .routes(routes!(backup::erased))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(admin::rollback))
         .routes(routes!(session::sign_in, session::sign_out))

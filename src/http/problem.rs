@@ -19,6 +19,9 @@ use crate::{
     projections::ViewError,
 };
 
+/// When to ask again for a key to be destroyed.
+const KEY_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// What an error answer says. `code` is stable; `detail` is for people.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Body {
@@ -103,6 +106,11 @@ impl Problem {
             "internal",
             "something went wrong here; the server's log has it under this answer's X-Request-Id",
         )
+    }
+
+    /// For an answer that holds several.
+    pub(super) fn into_body(self) -> Body {
+        self.0.body
     }
 
     #[must_use]
@@ -208,6 +216,15 @@ impl From<CommandError> for Problem {
                 "event_too_large",
                 "the event is larger than the log takes: shorten the text fields",
             ),
+            CommandError::KeyStays(reason) => {
+                tracing::error!(reason, "an erased person's key is still there");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "key_not_destroyed",
+                    "the person counts as erased, and their key could not be destroyed yet: ask again; a restart tries it, too",
+                )
+                .retry_after(KEY_RETRY_AFTER)
+            }
             CommandError::Load(reason) => {
                 tracing::error!(reason, "a gathering could not be loaded");
                 Self::internal()
@@ -270,9 +287,25 @@ impl From<ViewError> for Problem {
             )
             .with("offset", at)
             .retry_after(Duration::from_secs(1)),
+            ViewError::Future { head } => Self::field(
+                "as_of",
+                format!("must be a moment that has come; the log is at offset {head}"),
+            )
+            .with("head", head),
             ViewError::BadPosition => Self::field("after", "must be the `next` of an earlier page"),
             ViewError::Log(error) => error.into(),
             ViewError::Rebuild(reason) => Self::new(StatusCode::CONFLICT, "rebuild", reason),
+            ViewError::NotInLog { head, .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not_in_log", error.to_string()).with("head", head)
+            }
+            ViewError::Integrity(reason) => {
+                tracing::error!(%reason, "nothing can be proven");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "nothing_proven",
+                    "no checkpoint can be signed and nothing can be proven now; the server's log says why",
+                )
+            }
             ViewError::UnknownProjection(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 "unknown_projection",
@@ -299,6 +332,8 @@ fn title(code: &str, status: StatusCode) -> &'static str {
         "unknown_code" => "No ticket has this code",
         "idempotency_conflict" => "The id was used for another command",
         "invalid_field" => "A field is not as it should be",
+        "not_in_log" => "Not in the log yet",
+        "nothing_proven" => "Nothing can be proven",
         "view_behind" => "The view is behind",
         "already_checked_in" => "Already inside",
         "not_checked_in" => "Not inside",

@@ -1,5 +1,7 @@
-//! Pages of history: by index where the question is about one person, by reading the log where it
-//! is not, and never more work in one page than a fixed number of events.
+//! The indexes that are loaded, and how they are brought up to the log's head when they are asked. Nobody
+//! follows the log for them, and they go when nobody has asked for a while.
+//!
+//! Not here: what is asked of them (`pages`).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,10 +10,9 @@ use parking_lot::Mutex;
 use super::{
     folds,
     gathering::Parked,
-    history::{self, HistoryEntry, State},
+    history::{self, State},
     keep,
-    live::Inner,
-    views::{HistoryPage, HistoryQuery, ViewError},
+    views::ViewError,
 };
 use crate::events::{
     ids::{GatheringId, Offset},
@@ -21,20 +22,16 @@ use crate::events::{
     time::Timestamp,
 };
 
-/// Most events that one page looks at; a page may then hold less than was asked for.
-const SCANNED_EVENTS_MAX: usize = 20_000;
-/// Most entries in one page.
-const PAGE_ENTRIES_MAX: usize = 1_000;
-
 /// The loaded indexes.
 #[derive(Default)]
 pub(super) struct Indexes {
     loaded: Mutex<HashMap<GatheringId, Arc<Index>>>,
+    whole: Mutex<Option<Arc<Index>>>,
 }
 
-/// The index of one gathering and when it was last used.
+/// An index and when it was last used.
 pub(super) struct Index {
-    pub(super) id: GatheringId,
+    scope: Scope,
     pub(super) inner: Mutex<Indexed>,
 }
 
@@ -50,24 +47,36 @@ pub(super) struct Indexed {
 
 impl Indexes {
     pub(super) fn of(&self, id: GatheringId) -> Arc<Index> {
-        let new = || {
-            Arc::new(Index {
-                id,
-                inner: Mutex::default(),
-            })
-        };
+        let new = || Index::new(Scope::Gathering(id));
         self.loaded.lock().entry(id).or_insert_with(new).clone()
     }
 
+    /// Of the whole log.
+    pub(super) fn whole(&self) -> Arc<Index> {
+        let new = || Index::new(Scope::WholeLog);
+        self.whole.lock().get_or_insert_with(new).clone()
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Index>> {
-        self.loaded.lock().values().cloned().collect()
+        let mut all: Vec<_> = self.loaded.lock().values().cloned().collect();
+        all.extend(self.whole.lock().clone());
+        all
     }
 
     /// A copy of the loaded index, if it is loaded.
     pub(super) fn peek(&self, id: GatheringId) -> Option<State> {
-        let index = self.loaded.lock().get(&id).cloned()?;
-        let inner = index.inner.lock();
-        inner.loaded.then(|| inner.state.clone())
+        self.loaded.lock().get(&id).cloned()?.peek()
+    }
+
+    pub(super) fn peek_whole(&self) -> Option<State> {
+        self.whole.lock().clone()?.peek()
+    }
+
+    /// The index of the whole log is made anew when it is next asked.
+    pub(super) fn forget_whole(&self, log: &Log) {
+        let mut whole = self.whole.lock();
+        *whole = None;
+        keep::forget(log, history::FOLD, Scope::WholeLog);
     }
 
     pub(super) fn is_loaded(&self, id: GatheringId) -> bool {
@@ -83,22 +92,41 @@ impl Indexes {
     /// Drops what nobody has used for this long.
     pub(super) fn drop_cold(&self, idle_seconds_min: i64) {
         let limit = Timestamp::now().plus_seconds(-idle_seconds_min);
-        (self.loaded.lock())
-            .retain(|_, index| Arc::strong_count(index) > 1 || index.inner.lock().touched > limit);
+        let is_used =
+            |index: &Arc<Index>| Arc::strong_count(index) > 1 || index.inner.lock().touched > limit;
+        self.loaded.lock().retain(|_, index| is_used(index));
+        let mut whole = self.whole.lock();
+        *whole = whole.take().filter(is_used);
     }
 }
 
 impl Index {
+    fn new(scope: Scope) -> Arc<Self> {
+        Arc::new(Self {
+            scope,
+            inner: Mutex::default(),
+        })
+    }
+
+    fn peek(&self) -> Option<State> {
+        let inner = self.inner.lock();
+        inner.loaded.then(|| inner.state.clone())
+    }
+
     /// Runs a question on the index, brought up to the log's head.
-    fn with<T>(&self, log: &Log, question: impl FnOnce(&State) -> T) -> Result<T, ViewError> {
+    pub(super) fn with<T>(
+        &self,
+        log: &Log,
+        question: impl FnOnce(&State) -> T,
+    ) -> Result<T, ViewError> {
         let mut inner = self.inner.lock();
         inner.touched = Timestamp::now();
         if !inner.loaded {
-            inner.state = nearest(log, self.id, log.head());
+            inner.state = nearest_of(log, self.scope, log.head());
             inner.saved_events = inner.state.events;
             inner.loaded = true;
         }
-        let caught_up = catch_up(log, self.id, &mut inner.state, |_| true);
+        let caught_up = fold_of(log, self.scope, &mut inner.state, log.head(), |_| true);
         inner.stopped = caught_up.as_ref().err().map(ToString::to_string);
         caught_up?;
         Ok(question(&inner.state))
@@ -116,9 +144,9 @@ impl Index {
         let was_sound = inner.stopped.is_none();
         move_shelves(inner.loaded.then_some(&inner.state).filter(|_| was_sound))?;
         if inner.loaded {
-            let mut fresh = fresh.unwrap_or_else(|| nearest(log, self.id, log.head()));
+            let mut fresh = fresh.unwrap_or_else(|| nearest_of(log, self.scope, log.head()));
             inner.saved_events = fresh.events;
-            catch_up(log, self.id, &mut fresh, |_| true)?;
+            fold_of(log, self.scope, &mut fresh, log.head(), |_| true)?;
             inner.state = fresh;
             inner.stopped = None;
         }
@@ -131,8 +159,7 @@ impl Index {
         let quiet_seconds = (Timestamp::now().0 - inner.touched.0) / 1_000_000;
         if changes > 0 && (anyway || keep::is_due(inner.state.events, changes, quiet_seconds)) {
             let State { offset, events, .. } = inner.state;
-            let scope = Scope::Gathering(self.id);
-            keep::save(log, history::FOLD, scope, offset, events, &inner.state);
+            keep::save(log, history::FOLD, self.scope, offset, events, &inner.state);
             inner.saved_events = events;
         }
     }
@@ -140,8 +167,12 @@ impl Index {
 
 /// The newest saved index at or before an offset, or the empty one.
 pub(super) fn nearest(log: &Log, id: GatheringId, at_most: Offset) -> State {
+    nearest_of(log, Scope::Gathering(id), at_most)
+}
+
+pub(super) fn nearest_of(log: &Log, scope: Scope, at_most: Offset) -> State {
     (log.snapshots())
-        .nearest(history::FOLD, Scope::Gathering(id), at_most)
+        .nearest(history::FOLD, scope, at_most)
         .map_or_else(State::default, |(_, state)| state)
 }
 
@@ -161,15 +192,35 @@ pub(super) fn fold(
     id: GatheringId,
     state: &mut State,
     up_to: Offset,
+    step: impl FnMut(usize) -> bool,
+) -> Result<bool, ViewError> {
+    fold_of(log, Scope::Gathering(id), state, up_to, step)
+}
+
+pub(super) fn fold_of(
+    log: &Log,
+    scope: Scope,
+    state: &mut State,
+    up_to: Offset,
     mut step: impl FnMut(usize) -> bool,
 ) -> Result<bool, ViewError> {
-    while state.offset < up_to.min(log.last_offset_of(id)) {
-        let page = log.read_gathering(id, state.offset, up_to, PAGE_EVENTS_MAX)?;
+    let end = match scope {
+        Scope::Gathering(id) => up_to.min(log.last_offset_of(id)),
+        Scope::WholeLog => up_to.min(log.head()),
+    };
+    while state.offset < end {
+        let page = match scope {
+            Scope::Gathering(id) => log.read_gathering(id, state.offset, end, PAGE_EVENTS_MAX)?,
+            Scope::WholeLog => {
+                let missing = usize::try_from(end - state.offset).unwrap_or(usize::MAX);
+                log.read(state.offset, missing.min(PAGE_EVENTS_MAX))?
+            }
+        };
         if page.is_empty() {
             break;
         }
         for recorded in &page {
-            apply(state, recorded).map_err(|parked| parked.error())?;
+            apply(scope, state, recorded).map_err(|parked| parked.error())?;
         }
         if !step(page.len()) {
             return Ok(false);
@@ -179,156 +230,10 @@ pub(super) fn fold(
 }
 
 /// Applies one event; a panic in the fold becomes an error.
-pub(super) fn apply(state: &mut State, recorded: &Recorded) -> Result<(), Parked> {
-    folds::apply(&folds::HISTORY, state, recorded)
-}
-
-/// One page, in log order. May touch the disk.
-pub(super) fn page(inner: &Inner, query: &HistoryQuery) -> Result<HistoryPage, ViewError> {
-    inner.board.catch_up(&inner.log)?;
-    let limit = query.limit.clamp(1, PAGE_ENTRIES_MAX);
-    let mut page = Gathered {
-        entries: Vec::new(),
-        limit,
-        last: query.after,
-        scanned: 0,
+pub(super) fn apply(scope: Scope, state: &mut State, recorded: &Recorded) -> Result<(), Parked> {
+    let fold = match scope {
+        Scope::Gathering(_) => &folds::HISTORY,
+        Scope::WholeLog => &folds::HISTORY_OF_ALL,
     };
-    let more = match (query.gathering, &query.participant) {
-        (Some(gathering), Some(participant)) => {
-            page.by_index(inner, query, gathering, participant)?
-        }
-        (Some(_), None) | (None, _) => page.by_reading(inner, query)?,
-    };
-    Ok(HistoryPage {
-        next: more.then_some(page.last),
-        results: page.entries,
-    })
-}
-
-struct Gathered {
-    entries: Vec<HistoryEntry>,
-    limit: usize,
-    /// Everything up to here has been looked at.
-    last: Offset,
-    scanned: usize,
-}
-
-impl Gathered {
-    /// Whether there may be more.
-    fn by_index(
-        &mut self,
-        inner: &Inner,
-        query: &HistoryQuery,
-        gathering: GatheringId,
-        participant: &str,
-    ) -> Result<bool, ViewError> {
-        let log = &inner.log;
-        if log.last_offset_of(gathering) == 0 {
-            return Err(ViewError::UnknownGathering);
-        }
-        let offsets = (inner.indexes.of(gathering))
-            .with(log, |index| index.of(participant, query.after).to_vec())?;
-        for (position, offset) in offsets.iter().enumerate() {
-            if let Some(recorded) = log.get(*offset)? {
-                self.look_at(inner, query, &recorded);
-            }
-            if self.is_full() {
-                return Ok(position + 1 < offsets.len());
-            }
-        }
-        Ok(false)
-    }
-
-    fn by_reading(&mut self, inner: &Inner, query: &HistoryQuery) -> Result<bool, ViewError> {
-        let log = &inner.log;
-        let head = log.head();
-        let end = match query.gathering {
-            Some(gathering) => match log.last_offset_of(gathering) {
-                0 => return Err(ViewError::UnknownGathering),
-                last => head.min(last),
-            },
-            None => head,
-        };
-        if let Some(since) = query.since {
-            self.last = self.last.max(last_before(log, since, end)?);
-        }
-        while self.last < end {
-            let events = match query.gathering {
-                Some(gathering) => {
-                    log.read_gathering(gathering, self.last, end, PAGE_EVENTS_MAX)?
-                }
-                None => log.read(self.last, PAGE_EVENTS_MAX)?,
-            };
-            for recorded in &events {
-                if (query.until).is_some_and(|until| recorded.recorded_at >= until) {
-                    return Ok(false);
-                }
-                self.look_at(inner, query, recorded);
-                if self.is_full() {
-                    return Ok(self.last < end);
-                }
-            }
-            if events.is_empty() {
-                return Ok(false);
-            }
-        }
-        Ok(false)
-    }
-
-    fn look_at(&mut self, inner: &Inner, query: &HistoryQuery, recorded: &Recorded) {
-        self.last = recorded.offset;
-        self.scanned += 1;
-        if query.lets_through(recorded) {
-            let undone_by = inner.board.live.read().dashboard.undone_by(recorded.offset);
-            (self.entries).push(HistoryEntry::new(recorded, undone_by, inner.log.keys()));
-        }
-    }
-
-    const fn is_full(&self) -> bool {
-        self.entries.len() >= self.limit || self.scanned >= SCANNED_EVENTS_MAX
-    }
-}
-
-/// The last offset at or before `end` that was recorded before a moment, found by halving, since
-/// `recorded_at` never runs backwards.
-fn last_before(log: &Log, moment: Timestamp, end: Offset) -> Result<Offset, ViewError> {
-    let (mut before, mut not_before) = (0, end + 1);
-    while before + 1 < not_before {
-        let middle = before.midpoint(not_before);
-        match log.get(middle)? {
-            Some(recorded) if recorded.recorded_at < moment => before = middle,
-            Some(_) | None => not_before = middle,
-        }
-    }
-    Ok(before)
-}
-
-impl HistoryQuery {
-    fn lets_through(&self, recorded: &Recorded) -> bool {
-        let Self {
-            participant,
-            actor,
-            gate,
-            kind,
-            since,
-            until,
-            gathering: _,
-            after: _,
-            limit: _,
-        } = self;
-        let scan = recorded.event.scan();
-        let is_about = |wanted: &String| {
-            recorded.event.subject().is_some_and(|subject| {
-                subject.code.as_str() == wanted || wanted.parse() == Ok(subject.participant)
-            })
-        };
-        let at_gate =
-            |wanted: &String| scan.and_then(|scan| scan.gate.as_deref()) == Some(wanted.as_str());
-        participant.as_ref().is_none_or(is_about)
-            && gate.as_ref().is_none_or(at_gate)
-            && (actor.as_deref()).is_none_or(|actor| *recorded.actor.id == *actor)
-            && (kind.as_deref()).is_none_or(|kind| recorded.event.type_name() == kind)
-            && since.is_none_or(|since| recorded.recorded_at >= since)
-            && until.is_none_or(|until| recorded.recorded_at < until)
-    }
+    folds::apply(fold, state, recorded)
 }

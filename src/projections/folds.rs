@@ -4,7 +4,7 @@
 //! since it can be made from bytes, turned into bytes and copied, which no handle can.
 //!
 //! Live, catch-up, replay, as-of, rebuild and verify all come through here. Not here: the folds themselves
-//! (`participants`, `dashboard`, `history`), whose files import nothing that acts (`tests/it/tidy.rs`).
+//! (`participants`, `dashboard`, `index`), whose files import nothing that acts (`tests/it/tidy.rs`).
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -33,6 +33,10 @@ pub(super) const DASHBOARD: Fold<Dashboard> = Fold {
 pub(super) const HISTORY: Fold<history::State> = Fold {
     name: history::FOLD,
     apply: history::State::apply,
+};
+pub(super) const HISTORY_OF_ALL: Fold<history::State> = Fold {
+    name: history::FOLD,
+    apply: history::State::apply_whole,
 };
 
 /// Does not compile for a file, a socket, a channel or a log.

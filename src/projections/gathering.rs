@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
+    as_of::Moments,
     feed::{FeedEntry, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX, Tail},
     folds, keep,
     participants::{self, Participants},
@@ -42,6 +43,8 @@ pub(super) struct Gathering {
     /// Held while a snapshot is written, and while another generation takes this one's place: what is saved
     /// is always of the live one.
     pub(super) saving: Mutex<()>,
+    /// Earlier states that somebody has asked for.
+    pub(super) moments: Moments,
     touched: AtomicI64,
 }
 
@@ -92,6 +95,7 @@ impl Gathering {
             moved,
             windows: Windows::default(),
             saving: Mutex::default(),
+            moments: Moments::default(),
             touched: AtomicI64::new(Timestamp::now().0),
         }
     }
@@ -121,6 +125,12 @@ impl Gathering {
             *seen = offset.max(*seen);
             newer
         });
+    }
+
+    /// Where the newest saved state at or before `at_most` stands.
+    pub(super) fn nearest_offset(log: &Log, id: GatheringId, at_most: Offset) -> Option<Offset> {
+        let offsets = (log.snapshots()).offsets(participants::FOLD, Scope::Gathering(id));
+        offsets.into_iter().rev().find(|offset| *offset <= at_most)
     }
 
     /// The newest saved state at or before `at_most`, or none of the events.

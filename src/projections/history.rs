@@ -1,16 +1,19 @@
-//! Who, what, where → offsets. The facts themselves always come from the log: here is the index of
-//! one gathering, the form in which auditors read an event, and what a query lets through.
+//! The form in which auditors read an event. The facts themselves always come from the log.
 //!
-//! Not here: how a page is gathered (`audit`).
+//! Not here: the index that finds them (`index`), and how a page is gathered (`pages`).
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{participants::fields, person::unseal};
+pub(crate) use super::index::State;
+use super::person::unseal;
 use crate::events::{
-    event::{ActorRole, DoorRole, Event, RefusalCode, Scan, ScanMode, Sealed, Warning},
+    event::{
+        Accessed, ActorRole, DoorRole, Event, ExportFormat, RefusalCode, Scan, ScanMode, Sealed,
+        Warning,
+    },
     ids::{Code, CommandId, DoorTokenId, GatheringId, Offset, ParticipantId},
     keys::{Keys, SubjectId},
     recorded::Recorded,
@@ -21,15 +24,16 @@ use crate::events::{
 /// Raise the version whenever [`State`] or what `apply` makes of an event changes.
 pub(crate) const FOLD: FoldName = FoldName {
     name: "history",
-    version: 1,
+    version: 2,
 };
 
 /// One event as auditors read it (contract: **History entry**).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HistoryEntry {
     pub offset: Offset,
-    #[schema(value_type = String, format = Uuid)]
-    pub event_id: GatheringId,
+    /// Null for what is about the log as a whole.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub event_id: Option<GatheringId>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub participant_id: Option<ParticipantId>,
     #[schema(value_type = Option<String>)]
@@ -64,6 +68,8 @@ pub struct HistoryEntry {
     pub team_member: Option<TeamMember>,
     /// Of `door_token_minted` and `door_token_revoked`.
     pub door_token: Option<HistoryDoorToken>,
+    /// Of `personal_data_accessed`.
+    pub accessed: Option<HistoryAccess>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -95,6 +101,14 @@ pub struct HistoryDoorToken {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What was read, never what it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HistoryAccess {
+    pub what: Accessed,
+    /// Of exports.
+    pub format: Option<ExportFormat>,
+}
+
 impl HistoryEntry {
     pub(super) fn new(recorded: &Recorded, undone_by: Option<Offset>, keys: &Keys) -> Self {
         let subject = recorded.event.subject();
@@ -108,7 +122,7 @@ impl HistoryEntry {
         let actor_name = recorded.actor.name.as_ref();
         Self {
             offset: recorded.offset,
-            event_id: recorded.gathering,
+            event_id: Some(recorded.gathering).filter(|id| !id.is_house()),
             participant_id: subject.map(|subject| subject.participant),
             event_pax_id: subject.map(|subject| subject.code.clone()),
             kind: recorded.event.type_name(),
@@ -157,6 +171,13 @@ impl HistoryEntry {
                 }),
                 _ => None,
             },
+            accessed: match &recorded.event {
+                Event::PersonalDataAccessed(access) => Some(HistoryAccess {
+                    what: access.what,
+                    format: access.format,
+                }),
+                _ => None,
+            },
         }
     }
 }
@@ -174,7 +195,8 @@ fn outcome(event: &Event) -> (Option<&'static str>, Option<RefusalCode>) {
         | Event::RegistrationCancelled { .. }
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => (None, None),
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => (None, None),
     }
 }
 
@@ -201,86 +223,7 @@ const fn reason(event: &Event) -> Option<&Sealed> {
         | Event::ParticipantRegistered(_)
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => None,
-    }
-}
-
-/// What a snapshot holds: for everybody in the gathering's events, at which offsets.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct State {
-    offsets: HashMap<ParticipantId, Vec<Offset>>,
-    codes: HashMap<Code, ParticipantId>,
-    pub(super) offset: Offset,
-    pub(super) events: u64,
-}
-
-impl State {
-    /// Total.
-    pub(crate) fn apply(&mut self, recorded: &Recorded) {
-        if let Some(subject) = recorded.event.subject() {
-            let offsets = self.offsets.entry(subject.participant).or_insert_with(|| {
-                self.codes.insert(subject.code.clone(), subject.participant);
-                Vec::new()
-            });
-            offsets.push(recorded.offset);
-        }
-        self.offset = recorded.offset;
-        self.events += 1;
-    }
-
-    /// The offsets after `after` at which something is said about the participant with this id or
-    /// code, ascending.
-    pub(super) fn of(&self, participant: &str, after: Offset) -> &[Offset] {
-        let by_code = Code::parse(participant)
-            .ok()
-            .and_then(|code| self.codes.get(&code).copied());
-        let offsets = by_code
-            .or_else(|| participant.parse().ok())
-            .and_then(|id| self.offsets.get(&id));
-        let offsets = offsets.map_or(&[][..], Vec::as_slice);
-        offsets
-            .get(offsets.partition_point(|offset| *offset <= after)..)
-            .unwrap_or_default()
-    }
-
-    /// The participants whose entries differ in two indexes, and how.
-    pub(super) fn differing_rows(&self, live: &Self) -> Vec<(String, Vec<&'static str>)> {
-        let own = fields(&[
-            ("events", self.events != live.events),
-            ("offset", self.offset != live.offset),
-            ("codes", self.codes != live.codes),
-        ]);
-        let rows = self.offsets.iter().map(|(participant, offsets)| {
-            let differing = match live.offsets.get(participant) {
-                None => vec!["missing"],
-                Some(others) => fields(&[("offsets", offsets != others)]),
-            };
-            (participant.to_string(), differing)
-        });
-        let unexpected = (live.offsets.keys())
-            .filter(|participant| !self.offsets.contains_key(participant))
-            .map(|participant| (participant.to_string(), vec!["unexpected"]));
-        (std::iter::once(("index".to_owned(), own))
-            .chain(rows)
-            .chain(unexpected))
-        .filter(|(_, fields)| !fields.is_empty())
-        .collect()
-    }
-
-    /// The first thing in which two indexes at the same offset differ.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        if self.events != other.events || self.offset != other.offset {
-            return Some(format!(
-                "{} events up to offset {}, and {} up to {}",
-                self.events, self.offset, other.events, other.offset
-            ));
-        }
-        let differs = (self.offsets.iter())
-            .find(|(participant, offsets)| other.offsets.get(participant) != Some(offsets));
-        match differs {
-            Some((participant, _)) => Some(format!("the offsets of participant {participant}")),
-            None if self != other => Some("the participants".to_owned()),
-            None => None,
-        }
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => None,
     }
 }

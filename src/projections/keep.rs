@@ -11,8 +11,11 @@ use crate::events::{
 
 /// Below this many events a fold from the first one is cheaper than a file.
 const EVENTS_MIN: u64 = 256;
-/// Two kept snapshots are at least this many offsets apart, the newest excepted.
-const SPACING_MIN: Offset = 200_000;
+/// Two kept snapshots are at least this many offsets apart, the newest excepted …
+const SPACING_MIN: Offset = 100_000;
+/// … and at least this part of the later one: as of any moment, at most about a fifth of what came before
+/// it has to be folded again, and all snapshots together take at most some five times the newest.
+const SPACING_PART: Offset = 5;
 /// A busy fold is saved after this many events, or a quarter of what it holds if that is more: what
 /// is written in all then stays within a few times the last state.
 const BUSY_EVENTS_MIN: u64 = 50_000;
@@ -33,12 +36,13 @@ pub(super) const fn is_due(events: u64, changes: u64, quiet_seconds: i64) -> boo
         || (changes > events / 8 && quiet_seconds >= QUIET_SECONDS_MIN)
 }
 
-/// A rebuild saves a fold each time it has doubled, from this size on: all of it together is twice the
-/// last state, and what a crash costs is half of it.
+/// A rebuild saves a fold each time it has grown by a half, from this size on: all of it together is three
+/// times the last state, what a crash costs is a third of it, and what an answer as of any moment has to
+/// fold again, too.
 const REBUILT_EVENTS_MIN: u64 = 200_000;
 
 pub(super) const fn is_due_in_rebuild(events: u64, saved_events: u64) -> bool {
-    events >= REBUILT_EVENTS_MIN && events / 2 >= saved_events
+    events >= REBUILT_EVENTS_MIN && events / 3 * 2 >= saved_events
 }
 
 /// Saves a state of the generation that a rebuild makes. A failure is logged and costs a longer fold.
@@ -83,20 +87,27 @@ pub(super) fn save<S: Serialize>(
     }
 }
 
+/// Deletes every snapshot of a fold.
+pub(super) fn forget(log: &Log, fold: FoldName, scope: Scope) {
+    for offset in log.snapshots().offsets(fold, scope) {
+        remove(log, fold, scope, offset);
+    }
+}
+
 fn remove(log: &Log, fold: FoldName, scope: Scope, offset: Offset) {
     if let Err(error) = log.snapshots().remove(fold, scope, offset) {
         tracing::warn!(view = fold.name, offset, %error, "an old snapshot was not removed");
     }
 }
 
-/// Of ascending offsets, those to delete: the newest stays, and then one at or below half of the
-/// one kept before, so that all of them together take no more than twice the newest.
+/// Of ascending offsets, those to delete: the newest stays, and then each that is far enough below the
+/// one kept before.
 fn superfluous(offsets: &[Offset]) -> Vec<Offset> {
     let mut kept = None;
     let mut superfluous = Vec::new();
     for &offset in offsets.iter().rev() {
         let stays = kept.is_none_or(|kept: Offset| {
-            offset <= kept / 2 && kept.saturating_sub(offset) >= SPACING_MIN
+            kept.saturating_sub(offset) >= SPACING_MIN.max(kept / SPACING_PART)
         });
         if stays {
             kept = Some(offset);
@@ -117,8 +128,10 @@ mod tests {
         assert!(superfluous(&[10]).is_empty());
         assert_eq!(superfluous(&[10, 20]), [10]);
         assert_eq!(
-            superfluous(&[100_000, 200_000, 450_000, 900_000, 1_000_000]),
-            [900_000, 100_000]
+            superfluous(&[
+                100_000, 150_000, 250_000, 700_000, 820_000, 900_000, 1_000_000
+            ]),
+            [900_000, 820_000, 100_000]
         );
     }
 

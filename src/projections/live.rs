@@ -10,6 +10,7 @@ use super::{
     audit::Indexes,
     board::Board,
     gathering::{Gathering, Live},
+    integrity::{Integrity, KeySource},
     reader::FOLDING_READERS_MAX,
     rebuild::{self, Generations, Rebuilds},
     runner,
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     /// One loader, or switch of generations, at a time per gathering.
     gates: Mutex<HashMap<GatheringId, Arc<tokio::sync::Mutex<()>>>>,
     pub(super) indexes: Indexes,
+    pub(super) integrity: Integrity,
     pub(super) folding: Arc<Semaphore>,
     pub(super) rebuilds: Rebuilds,
     pub(super) generations: Generations,
@@ -36,12 +38,13 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Loads the dashboard and starts the threads that follow the log.
-    pub(super) fn open(log: Log) -> Result<Arc<Self>, ViewError> {
+    pub(super) fn open(log: Log, key: KeySource) -> Result<Arc<Self>, ViewError> {
         let generations = Generations::open(&log);
         rebuild::finish(&log, &generations)?;
         let inner = Arc::new(Self {
             generations,
             board: Board::open(&log)?,
+            integrity: Integrity::open(&log, key)?,
             log,
             gatherings: RwLock::default(),
             gates: Mutex::default(),

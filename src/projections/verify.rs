@@ -46,14 +46,17 @@ pub(super) fn verify(
 ) -> Result<Option<Difference>, ViewError> {
     let log = &inner.log;
     let gatherings = log.gatherings();
-    // Each event is folded once by each of the three views.
-    let total = log.head() * 3;
+    // Each event is folded once by each of the three views, and by the index of the whole log.
+    let total = log.head() * 4;
     let mut done = 0;
     let mut step = |events: usize| {
         done += events as u64;
         progress(done, total);
     };
     if let Some(difference) = verify_dashboard(inner, &mut step)? {
+        return Ok(Some(difference));
+    }
+    if let Some(difference) = verify_whole_history(inner, &mut step)? {
         return Ok(Some(difference));
     }
     for id in gatherings {
@@ -176,5 +179,35 @@ fn verify_history(
             }));
         }
     }
+    Ok(None)
+}
+
+fn verify_whole_history(
+    inner: &Inner,
+    step: &mut impl FnMut(usize),
+) -> Result<Option<Difference>, ViewError> {
+    let (log, scope) = (&inner.log, Scope::WholeLog);
+    let mut others: Vec<history::State> = (saved_at(log, history::FOLD, scope).into_iter())
+        .map(|offset| audit::nearest_of(log, scope, offset))
+        .collect();
+    others.extend(inner.indexes.peek_whole());
+    others.sort_by_key(|other| other.offset);
+    let mut fresh = history::State::default();
+    for other in others {
+        let offset = other.offset;
+        audit::fold_of(log, scope, &mut fresh, offset, |events| {
+            step(events);
+            true
+        })?;
+        if let Some(detail) = fresh.difference(&other) {
+            return Ok(Some(Difference {
+                view: history::FOLD.name,
+                gathering: None,
+                offset,
+                detail,
+            }));
+        }
+    }
+    step(usize::try_from(log.head() - fresh.offset).unwrap_or(usize::MAX));
     Ok(None)
 }

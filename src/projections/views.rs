@@ -9,19 +9,21 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 pub use super::list::{ParticipantFilter, ParticipantsPage, ParticipantsQuery};
+pub use super::pages::{HistoryRow, HistoryRows};
 pub use super::reader::FeedReader;
 pub use super::rebuild::{
     RebuildOptions, RebuildProgress, RebuildReason, RebuildState, RowDifference, ViewProgress,
 };
 pub use super::start::GatheringSnapshot;
 use super::{
-    audit,
     dashboard::{self, Row, Update},
     door_tokens,
     feed::FeedEntry,
     history::{self, HistoryEntry},
+    integrity::{self, ConsistencyProof, InclusionProof, KeySource, SignedCheckpoint, VerifierKey},
     list::participants_page,
     live::{Inner, blocking},
+    pages,
     participants::{self, Participant},
     rebuild::Rebuilds,
     start::shared_snapshot,
@@ -44,12 +46,20 @@ pub enum ViewError {
     /// The view has not applied the offset that was asked for. A retry helps.
     #[error("the view is at offset {at}, behind {wanted}")]
     Behind { at: Offset, wanted: Offset },
+    /// The moment that was asked for has not come.
+    #[error("that moment has not come: the log is at offset {head}")]
+    Future { head: Offset },
     #[error("{0}")]
     Log(#[from] ReadError),
     /// A rebuild of this view is under way, or none is.
     #[error("{0}")]
     Rebuild(String),
-    #[error("no projection is called {0}; there are participants, dashboard, history")]
+    #[error("offset {offset} is not in the log, which ends at {head}")]
+    NotInLog { offset: Offset, head: Offset },
+    /// No checkpoint can be signed, or nothing can be proven.
+    #[error("nothing can be proven: {0}")]
+    Integrity(String),
+    #[error("no projection is called {0}; there are participants, dashboard, history, integrity")]
     UnknownProjection(String),
 }
 
@@ -75,7 +85,6 @@ pub struct HistoryQuery {
 }
 
 pub struct HistoryPage {
-    /// May hold less than was asked for (even nothing) while `next` says that there is more.
     pub results: Vec<HistoryEntry>,
     pub next: Option<Offset>,
 }
@@ -114,8 +123,16 @@ impl Views {
     /// # Errors
     /// When the log cannot be read, or a thread cannot be started.
     pub fn open(log: Log) -> Result<Self, ViewError> {
+        Self::open_with(log, KeySource::default())
+    }
+
+    /// The same with a key for checkpoints that may come from elsewhere.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn open_with(log: Log, key: KeySource) -> Result<Self, ViewError> {
         Ok(Self {
-            inner: Inner::open(log)?,
+            inner: Inner::open(log, key)?,
         })
     }
 
@@ -337,7 +354,7 @@ impl Views {
     /// When there is no such gathering, or the log cannot be read.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, ViewError> {
         let inner = self.inner.clone();
-        blocking(move || audit::page(&inner, &query)).await
+        blocking(move || pages::page(&inner, &query)).await
     }
 
     /// Every event after an offset, over all gatherings.
@@ -357,6 +374,61 @@ impl Views {
         self.history(query).await
     }
 
+    // --- proofs
+
+    /// The signed head of the tree over the whole log, as it is now.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or is not the one that was signed before.
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.checkpoint(&inner.log, None)).await
+    }
+
+    /// The same over the log's first `size` events.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when there are not so many yet.
+    pub async fn checkpoint_at(&self, size: Offset) -> Result<SignedCheckpoint, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.checkpoint(&inner.log, Some(size))).await
+    }
+
+    /// That the event at `offset` is in the log, against the checkpoint at `size` (the head, when not
+    /// given), with the event's record.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when it is not there yet.
+    pub async fn inclusion(
+        &self,
+        offset: Offset,
+        size: Option<Offset>,
+    ) -> Result<InclusionProof, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.inclusion(&inner.log, offset, size)).await
+    }
+
+    /// That the log at `to` (the head, when not given) begins with the log at `from`.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when it is not that long yet.
+    pub async fn consistency(
+        &self,
+        from: Offset,
+        to: Option<Offset>,
+    ) -> Result<ConsistencyProof, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.consistency(&inner.log, from, to)).await
+    }
+
+    /// The key that checks what this log signs.
+    ///
+    /// # Errors
+    /// When there is none to sign with.
+    pub fn verifier_key(&self) -> Result<VerifierKey, ViewError> {
+        self.inner.integrity.verifier()
+    }
+
     // --- operations
 
     #[must_use]
@@ -369,6 +441,7 @@ impl Views {
             (live.dashboard.state.offset, error)
         };
         let (offset, error) = inner.slowest(head);
+        let (proven, unproven) = inner.integrity.standing(&inner.log);
         let status = |fold: FoldName, offset: Offset, error| {
             let (generation, built_at, generation_before) = inner.generation(fold);
             ProjectionStatus {
@@ -387,6 +460,7 @@ impl Views {
             status(dashboard::FOLD, board_offset, board_error),
             // Indexes are brought up when they are asked.
             status(history::FOLD, head, inner.indexes.stopped()),
+            status(integrity::FOLD, proven, unproven),
         ]
     }
 

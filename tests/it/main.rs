@@ -1,7 +1,23 @@
 //! The one integration-test binary: a module per behaviour.
 
 #[cfg(test)]
+mod access_records;
+#[cfg(test)]
+mod as_of;
+#[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod backup_people;
+#[cfg(test)]
+mod byte_search;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod cli_as_of;
+#[cfg(test)]
+mod cli_erase;
+#[cfg(test)]
+mod cli_history;
 #[cfg(test)]
 mod commands_property;
 #[cfg(test)]
@@ -15,7 +31,17 @@ mod door_tokens;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
+mod erasure_bytes;
+#[cfg(test)]
+mod export_requests;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod http_door;
 #[cfg(test)]
@@ -39,11 +65,15 @@ mod log_fixture;
 #[cfg(test)]
 mod log_history;
 #[cfg(test)]
+mod log_moving;
+#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod panics;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod pure_folds;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::{
 /// each other, and neither do the two doors.
 const ARROWS: &[(&str, &[&str])] = &[
     ("events", &[]),
+    ("backup", &["events"]),
     ("commands", &["events"]),
     ("projections", &["events"]),
     ("auth", &["events"]),

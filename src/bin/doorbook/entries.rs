@@ -52,7 +52,7 @@ pub(crate) fn printable(character: char) -> char {
     }
 }
 
-fn text<'a>(entry: &'a Value, field: &str) -> &'a str {
+pub(crate) fn text<'a>(entry: &'a Value, field: &str) -> &'a str {
     entry.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -1,15 +1,19 @@
 //! `doorbook history`: who did what, where and when, refusals and undone scans included.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use doorbook::{
     events::{ids::GatheringId, time::Timestamp},
+    http::exports::Format,
     projections::views::HistoryQuery,
 };
 use serde_json::Value;
 
 use crate::{
-    entries,
+    arrivals, entries,
     failure::Failure,
+    history_file::FileArgs,
     local::Local,
     output,
     place::{Place, PlaceArgs},
@@ -50,28 +54,80 @@ pub(crate) struct HistoryArgs {
     /// At most so many entries
     #[arg(long)]
     limit: Option<u64>,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// The same as --format ndjson
-    #[arg(long)]
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    format: Form,
+    /// One entry a line, and nothing else
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    #[command(flatten)]
+    file: FileArgs,
+    /// Draw the arrivals of --event into this file as SVG; --since and --until are then times at the door
+    #[arg(long, value_name = "FILE", requires = "event",
+        conflicts_with_all = ["participant", "actor", "gate", "kind", "after", "limit", "format", "json"])]
+    plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
+enum Form {
+    /// Lines for people
+    #[value(alias = "text")]
+    Table,
+    /// One array
+    Json,
+    Csv,
+    Xlsx,
+    /// One entry a line
     Ndjson,
 }
 
 pub(crate) fn run(args: &HistoryArgs) -> Result<(), Failure> {
-    let as_json = args.json || args.format == Format::Ndjson;
-    let each = |entry: &Value| {
-        if as_json {
-            output::json(entry)
-        } else {
-            output::data(entries::line(entry))
+    if let (Some(file), Some(event)) = (&args.plot, args.event) {
+        let span = arrivals::Span::between(args.since, args.until);
+        return arrivals::plot(args.place.place()?, event, &span, file);
+    }
+    let format = match args.format {
+        Form::Table | Form::Json if args.file.wants_a_file() => {
+            return Err(Failure::usage(
+                "--columns, --tz, --bom, --no-trailer and --out go with --format csv, xlsx or ndjson",
+            ));
         }
+        Form::Table if args.json => return entries_of(args, output::json),
+        Form::Table => return entries_of(args, |entry| output::data(entries::line(entry))),
+        Form::Json => return array(args),
+        Form::Csv => Format::Csv,
+        Form::Xlsx => Format::Xlsx,
+        Form::Ndjson => Format::Ndjson,
     };
+    let shape = args.file.shape(format)?;
+    match args.place.place()? {
+        Place::Directory(dir) => {
+            let local = Local::open(&dir)?;
+            (args.file).write_here(&local, args.query(), args.limit, &shape)?;
+            local.close()
+        }
+        Place::Server(server) => {
+            let mut query = args.filters();
+            query.push(("after", args.after.to_string()));
+            query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
+            args.file.fetch(&server, &args.path(), query, format)
+        }
+    }
+}
+
+fn array(args: &HistoryArgs) -> Result<(), Failure> {
+    let mut before = "[";
+    entries_of(args, |entry| {
+        output::data(format_args!("{before}{entry}"))?;
+        before = ",";
+        Ok(())
+    })?;
+    output::data(if before == "[" { "[]" } else { "]" })
+}
+
+fn entries_of(
+    args: &HistoryArgs,
+    each: impl FnMut(&Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     match args.place.place()? {
         Place::Directory(dir) => {
             let local = Local::open(&dir)?;
@@ -87,10 +143,7 @@ fn from_server(
     args: &HistoryArgs,
     mut each: impl FnMut(&Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let path = match args.event {
-        Some(gathering) => format!("/api/events/{gathering}/history/"),
-        None => "/api/history/".to_owned(),
-    };
+    let path = args.path();
     let mut after = args.after;
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
@@ -120,6 +173,13 @@ fn next_offset(next: &Value) -> Option<u64> {
 }
 
 impl HistoryArgs {
+    fn path(&self) -> String {
+        match self.event {
+            Some(gathering) => format!("/api/events/{gathering}/history/"),
+            None => "/api/history/".to_owned(),
+        }
+    }
+
     fn query(&self) -> HistoryQuery {
         HistoryQuery {
             gathering: self.event,

@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use doorbook::{
+    backup::is_log_export,
     commands::{
         CommandHandler, Context,
         import::{self, ImportLine, ImportProgress},
@@ -22,6 +23,7 @@ use doorbook::{
 use serde_json::{Value, json};
 
 use crate::{
+    export,
     failure::Failure,
     local, output,
     place::{Place, PlaceArgs, open_log},
@@ -37,10 +39,14 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     place: PlaceArgs,
     /// Into this gathering
-    #[arg(long, value_name = "ID")]
-    event: GatheringId,
+    #[arg(long, value_name = "ID", required_unless_present = "log")]
+    event: Option<GatheringId>,
     /// The list: CSV with a header row, or NDJSON; - is stdin
-    file: PathBuf,
+    #[arg(required_unless_present = "log")]
+    file: Option<PathBuf>,
+    /// Not a list but a whole log, as `doorbook export --ndjson` writes it: makes the data directory, empty or missing before
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event", "file", "server", "format", "dry_run", "json"])]
+    log: Option<PathBuf>,
     /// By default what the file's name ends with, else csv
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -59,23 +65,44 @@ enum Format {
 }
 
 pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
-    let list = read(&args.file)?;
-    let format = args.format.unwrap_or_else(|| Format::of(&args.file));
+    let (event, file) = match (&args.log, args.event, &args.file, args.place.place()?) {
+        (Some(log), _, _, Place::Directory(dir)) => return export::import(log, &dir),
+        (None, Some(event), Some(file), _) => (event, file),
+        _ => {
+            return Err(Failure::usage(
+                "say what to import: --event ID and a list, or --log",
+            ));
+        }
+    };
+    let list = read(file)?;
+    if is_log_export(&list) {
+        return Err(Failure::usage(format!(
+            "{} is a whole log; import it with --log into an empty directory",
+            file.display()
+        )));
+    }
+    let format = args.format.unwrap_or_else(|| Format::of(file));
     let report = match args.place.place()? {
         Place::Server(server) => {
-            let path = format!("/api/events/{}/import/", args.event);
+            let path = format!("/api/events/{event}/import/");
             let query = [("dry_run", args.dry_run.to_string())];
             server
                 .post_text(&path, &query, format.media_type(), &list)?
                 .good()?
         }
-        Place::Directory(dir) => here(&dir, args, format, &list)?,
+        Place::Directory(dir) => here(&dir, args, event, format, &list)?,
     };
     show(args, &report)
 }
 
 /// Into a directory that no server holds.
-fn here(dir: &Path, args: &ImportArgs, format: Format, list: &[u8]) -> Result<Value, Failure> {
+fn here(
+    dir: &Path,
+    args: &ImportArgs,
+    event: GatheringId,
+    format: Format,
+    list: &[u8],
+) -> Result<Value, Failure> {
     let lines: Box<dyn Iterator<Item = ImportLine>> = match format {
         Format::Csv => Box::new(import::csv_lines(list).map_err(Failure::check)?),
         Format::Ndjson => Box::new(import::ndjson_lines(list)),
@@ -97,11 +124,9 @@ fn here(dir: &Path, args: &ImportArgs, format: Format, list: &[u8]) -> Result<Va
     let mut progress = Progress::start("import", total);
     let tell = |so_far: ImportProgress| progress.at(so_far.lines, total.max(so_far.lines));
     let report = if args.dry_run {
-        runtime.block_on(import::run::dry_run(
-            &handler, args.event, lines, &context, tell,
-        ))
+        runtime.block_on(import::run::dry_run(&handler, event, lines, &context, tell))
     } else {
-        runtime.block_on(import::import(&handler, args.event, lines, &context, tell))
+        runtime.block_on(import::import(&handler, event, lines, &context, tell))
     };
     progress.end(if report.is_ok() { "read" } else { "stopped" });
     handler.tidy();

@@ -1,16 +1,24 @@
 //! Reading a closed data directory in the process itself: the log, its views, and history pages from them.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use doorbook::{
-    events::{ids::Offset, log::Log},
-    projections::{Views, views::HistoryQuery},
+    events::{ids::Offset, log::Log, time::Timestamp},
+    http::exports::{self, ExportError, Shape},
+    projections::{
+        Views,
+        as_of::AsOf,
+        integrity::KeySource,
+        views::{HistoryQuery, ViewError},
+    },
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::{failure::Failure, place::open_log};
 
+/// A path, as for `serve`.
+const CHECKPOINT_KEY_VARIABLE: &str = "DOORBOOK_CHECKPOINT_KEY";
 /// Entries of one page of history.
 const PAGE_ENTRIES: usize = 1_000;
 
@@ -27,7 +35,7 @@ impl Local {
         let log = open_log(dir)?;
         let views = {
             let _entered = runtime.enter();
-            Views::open(log.clone()).map_err(Failure::unreachable)?
+            Views::open_with(log.clone(), checkpoint_key()?).map_err(Failure::unreachable)?
         };
         Ok(Self {
             log,
@@ -64,6 +72,43 @@ impl Local {
         Ok(())
     }
 
+    /// Writes everything that the query finds, at most `limit` rows; gives how many there were.
+    pub(crate) fn export(
+        &self,
+        query: HistoryQuery,
+        limit: u64,
+        shape: &Shape,
+        out: &mut dyn Write,
+        progress: impl FnMut(Offset),
+    ) -> Result<u64, Failure> {
+        let mut rows = {
+            let _entered = self.runtime.enter();
+            self.views.history_rows(query, shape.shows_people())
+        };
+        let checkpoint = (self.runtime)
+            .block_on(exports::checkpoint(&self.views, rows.head()))
+            .map_err(Failure::check)?;
+        exports::write(&mut rows, limit, shape, &checkpoint, out, progress).map_err(|error| {
+            match error {
+                ExportError::View(error) => Failure::check(error),
+                ExportError::Write(error) => Failure::output(error),
+            }
+        })
+    }
+
+    /// Asks the views and waits for what they say.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, ViewError>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(question).map_err(Failure::check)
+    }
+
+    /// The offset that is meant.
+    pub(crate) fn moment(&self, as_of: AsOf) -> Result<Offset, Failure> {
+        self.ask(self.views.moment(as_of, Timestamp::now()))
+    }
+
     pub(crate) fn head(&self) -> Offset {
         self.log.head()
     }
@@ -71,6 +116,14 @@ impl Local {
     pub(crate) fn close(self) -> Result<(), Failure> {
         self.views.close();
         self.log.close().map_err(Failure::unreachable)
+    }
+}
+
+/// The key that signs checkpoints, when it is not in the data directory.
+pub(crate) fn checkpoint_key() -> Result<KeySource, Failure> {
+    match std::env::var_os(CHECKPOINT_KEY_VARIABLE) {
+        Some(path) => KeySource::read(Path::new(&path)).map_err(Failure::unreachable),
+        None => Ok(KeySource::default()),
     }
 }
 

@@ -4,23 +4,36 @@
 //! `place`, `server` and `local` say where the data is and how it is reached; `progress`, `entries` and
 //! `output` how it is shown.
 
+mod arrivals;
+mod backup;
+mod checkpoint;
 mod demo;
 mod entries;
+mod erase;
+mod export;
 mod failure;
+mod gatherings;
 mod history;
+mod history_file;
 mod import;
 mod interrupt;
 mod local;
 mod output;
+mod participant;
+mod participants;
 mod place;
 mod progress;
 mod projections;
+mod proof;
 mod rebuild_projection;
+mod restore;
 mod serve;
 mod server;
+mod source;
 mod tail;
 mod token;
 mod verify;
+mod verify_proof;
 
 use std::process::ExitCode;
 
@@ -50,11 +63,22 @@ enum Command {
     Demo(demo::DemoArgs),
     Token(token::TokenArgs),
     Import(import::ImportArgs),
+    Gatherings(gatherings::GatheringsArgs),
+    Participants(participants::ParticipantsArgs),
+    Participant(participant::ParticipantArgs),
+    Arrivals(arrivals::ArrivalsArgs),
     History(Box<history::HistoryArgs>),
     Tail(tail::TailArgs),
     Projections(projections::ProjectionsArgs),
     RebuildProjection(rebuild_projection::RebuildArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
+    Proof(proof::ProofArgs),
     Verify(verify::VerifyArgs),
+    VerifyProof(verify_proof::VerifyProofArgs),
+    Erase(erase::EraseArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Export(export::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -63,11 +87,22 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Token(args) => token::run(args),
         Command::Import(args) => import::run(&args),
+        Command::Gatherings(args) => gatherings::run(&args),
+        Command::Participants(args) => participants::run(&args),
+        Command::Participant(args) => participant::run(&args),
+        Command::Arrivals(args) => arrivals::run(&args),
         Command::History(args) => history::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Projections(args) => projections::run(&args),
         Command::RebuildProjection(args) => rebuild_projection::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Proof(args) => proof::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::VerifyProof(args) => verify_proof::run(&args),
+        Command::Erase(args) => erase::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

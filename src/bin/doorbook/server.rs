@@ -2,7 +2,7 @@
 //! sentences. Knows HTTP and problem+json; knows no single resource.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write},
     time::Duration,
 };
 
@@ -16,6 +16,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(660);
 /// Largest JSON answer that is read whole, bytes.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A download is handed on in pieces of this size.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Largest answer of other bytes, as the keys of a large gathering are.
+const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 const OFFSET_HEADER: &str = "x-offset";
 
@@ -70,6 +75,30 @@ impl Server {
         self.ask(path, query, None)?.good()
     }
 
+    /// A list, page by page. One as of a time stays at the offset that the first page was read at.
+    pub(crate) fn pages(
+        &self,
+        path: &str,
+        mut query: Vec<(&str, String)>,
+        mut each: impl FnMut(&[Value]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            let answer = self.ask(path, &query, None)?;
+            let as_of = query.iter_mut().find(|(name, _)| *name == "as_of");
+            if let (Some((_, as_of)), Some(offset)) = (as_of, answer.offset) {
+                *as_of = offset.to_string();
+            }
+            let page = answer.good()?;
+            let results = page.get("results").and_then(Value::as_array);
+            each(results.map_or(&[][..], Vec::as_slice))?;
+            let Some(next) = page.get("next").and_then(Value::as_str) else {
+                return Ok(());
+            };
+            query.retain(|(name, _)| *name != "after");
+            query.push(("after", next.to_owned()));
+        }
+    }
+
     /// The answer once the server's view has applied `min_offset`; status 503 when that takes too long.
     pub(crate) fn ask(
         &self,
@@ -96,6 +125,56 @@ impl Server {
         Ok(Lines::Open(BufReader::new(Box::new(
             response.into_body().into_reader(),
         ))))
+    }
+
+    /// An answer that is no text, whole.
+    pub(crate) fn bytes(&self, path: &str, query: &Query<'_>) -> Result<Vec<u8>, Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        response
+            .into_body()
+            .into_with_config()
+            .limit(BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| self.unreachable(error))
+    }
+
+    /// An answer that is text and no JSON.
+    pub(crate) fn text(&self, path: &str, query: &Query<'_>) -> Result<String, Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        (response.into_body().into_with_config())
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()
+            .map_err(|error| self.unreachable(error))
+    }
+
+    /// An answer's bytes as they come.
+    pub(crate) fn download(
+        &self,
+        path: &str,
+        query: &Query<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        let mut body = response.into_body().into_reader();
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let bytes = body.read(&mut piece).map_err(|error| {
+                Failure::unreachable(anyhow::Error::new(error).context("the answer broke off"))
+            })?;
+            if bytes == 0 {
+                return Ok(());
+            }
+            out.write_all(&piece[..bytes]).map_err(Failure::output)?;
+        }
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
@@ -209,6 +288,19 @@ impl Answer {
             .unwrap_or_default();
         Failure::refused(format!("{code}{detail}{hint} [{}]", self.status))
     }
+}
+
+/// Text as one segment of a path.
+pub(crate) fn in_path(text: &str) -> String {
+    let mut path = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
 }
 
 /// An NDJSON answer under way.

@@ -4,7 +4,7 @@
 //! of the master key (1), nonce (24), wrapped key (48), CRC32C. Appended to, or rewritten whole.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
@@ -67,6 +67,24 @@ impl KeyFile {
             disk: Mutex::new(()),
             table: Mutex::default(),
         }
+    }
+
+    /// A file's content, in memory alone.
+    pub(super) fn of_bytes(gathering: GatheringId, bytes: &[u8]) -> Self {
+        let file = Self::new(gathering, None);
+        {
+            let mut table = file.table.lock();
+            file.parse(bytes, &mut table);
+            table.loaded = true;
+        }
+        file
+    }
+
+    /// What is on the disk, not in the middle of a write. An error when there is no file.
+    pub(super) fn content(&self) -> io::Result<Vec<u8>> {
+        let _disk = self.disk.lock();
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        fs::read(self.path.as_ref().ok_or_else(missing)?)
     }
 
     pub(super) fn key(&self, subject: SubjectId, master: &Master) -> Result<SubjectKey, KeyError> {
@@ -229,14 +247,18 @@ impl KeyFile {
             .take_while(|record| record.iter().all(|byte| *byte == 0));
         let records = &records[..records.len() - torn.count()];
         let known = bytes[..HEADER_BYTES] == HEADER;
+        // A crash may have come between a key and the event that needed it; the key that was made when the
+        // command came again is behind the first one, and is the one in use.
+        let mut newest = HashMap::with_capacity(records.len());
         for record in records {
             match parse_record(record).filter(|_| known) {
-                // What has been adopted since is newer.
-                Some((subject, key)) => {
-                    table.keys.entry(subject).or_insert(key);
-                }
+                Some((subject, key)) => drop(newest.insert(subject, key)),
                 None => table.damaged.push(*record),
             }
+        }
+        for (subject, key) in newest {
+            // What has been adopted since is newer still.
+            table.keys.entry(subject).or_insert(key);
         }
         HEADER_BYTES + records.len() * RECORD_BYTES
     }
@@ -265,6 +287,21 @@ impl KeyFile {
         bound[16..32].copy_from_slice(&subject);
         bound
     }
+}
+
+/// The file's bytes without the records of these subjects, whichever key they hold.
+pub(super) fn without(bytes: &[u8], subjects: &HashSet<SubjectId>) -> Vec<u8> {
+    let Some((header, records)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return bytes.to_vec();
+    };
+    let mut kept = header.to_vec();
+    for record in records.chunks(RECORD_BYTES) {
+        let subject = record.first_chunk::<16>();
+        if subject.is_none_or(|subject| !subjects.contains(subject)) {
+            kept.extend_from_slice(record);
+        }
+    }
+    kept
 }
 
 fn lay(subject: SubjectId, key: &Wrapped) -> [u8; RECORD_BYTES] {
@@ -410,6 +447,23 @@ mod tests {
             assert!(matches!(read, Err(KeyError::Damaged { .. })), "byte {at}");
             assert!(reads(&keys, 0, &sealed[0]) && reads(&keys, 2, &sealed[2]));
         }
+    }
+
+    #[test]
+    fn of_two_keys_for_one_subject_the_later_one_is_in_use() {
+        let dir = data_dir();
+        let keys = Keys::open(dir.path()).unwrap();
+        add(&keys, 1);
+        keys.sync_pending().unwrap();
+        let keys = Keys::open(dir.path()).unwrap();
+        let again = add(&keys, 1);
+        keys.sync_pending().unwrap();
+        assert!(reads(&keys, 1, &again));
+        let keys = Keys::open(dir.path()).unwrap();
+        assert!(reads(&keys, 1, &again));
+        keys.destroy(GATHERING, subject(1)).unwrap();
+        let bytes = fs::read(path(dir.path())).unwrap();
+        assert!(!bytes.windows(16).any(|window| window == subject(1)));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Master {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (bytes, crc) = bytes.split_last_chunk()?;
         let (header, entries) = bytes.split_at_checked(HEADER_BYTES)?;
         let known = header[..4] == MAGIC && header[4..] == FORMAT.to_le_bytes();

@@ -6,6 +6,7 @@
 //! belongs to the gathering (staff names). XChaCha20-Poly1305, 24 random bytes of nonce in front
 //! of the ciphertext, the subject as associated data.
 
+mod archive;
 mod cipher;
 mod file;
 mod master;
@@ -21,6 +22,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 
+pub use self::archive::{CHECKPOINT_KEY, CHECKPOINT_KEY_PATH, MASTER, without_subjects};
 use self::{cipher::SubjectKey, file::KeyFile, master::Master};
 use super::{event::Sealed, ids::GatheringId};
 
@@ -184,7 +186,7 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Self::destroy`].
-    pub(super) fn destroy_all(
+    pub fn destroy_all(
         &self,
         gathering: GatheringId,
         subjects: &[SubjectId],

@@ -26,6 +26,12 @@ pub enum OpenError {
         path: String,
         source: std::io::Error,
     },
+    #[error(
+        "a restore or import into {dir} has not ended; run it again, it begins anew over what it left"
+    )]
+    Incomplete { dir: String },
+    #[error("{dir} is not empty, it holds {found:?}; name an empty or missing directory")]
+    NotEmpty { dir: String, found: String },
     #[error("sled: {0}")]
     Store(String),
     #[error(transparent)]

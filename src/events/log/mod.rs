@@ -8,10 +8,12 @@
 //! - A failed write or sync poisons the log: every later append is refused, reads go on.
 
 mod codes;
+pub mod copy;
 mod error;
 mod frame;
 mod index;
 mod open;
+pub mod raw;
 mod read;
 mod recent;
 mod scan;
@@ -24,6 +26,7 @@ mod witness;
 mod writer;
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -32,16 +35,18 @@ use std::{
 use tokio::sync::watch;
 
 pub use error::{AppendError, OpenError, ReadError};
+pub use frame::{LeafHash, leaf_hash};
 pub use sequencer::Durable;
 pub use verify::VerifyReport;
 
 use self::{store::MemoryStore, threads::Threads, writer::Shared};
 use super::{
     event::Event,
-    ids::{Code, Epoch, GatheringId, Offset},
+    ids::{Code, Epoch, GatheringId, Offset, ParticipantId},
     keys::Keys,
     recorded::{NewEvent, Recorded},
     snapshot::Snapshots,
+    time::Timestamp,
 };
 
 /// Most events and most encoded bytes in one commit frame.
@@ -99,6 +104,12 @@ impl Log {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The data directory; none for a log in memory.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.threads.witness_path().and_then(Path::parent)
     }
 
     /// Highest durable offset.
@@ -170,10 +181,46 @@ impl Log {
         self.shared.read_gathering(gathering, after, up_to, limit)
     }
 
+    /// The durable events at ascending offsets, at most [`PAGE_EVENTS_MAX`]; those that are not durable
+    /// are left out.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_at(&self, offsets: &[Offset]) -> Result<Vec<Arc<Recorded>>, ReadError> {
+        let most = offsets.len().min(PAGE_EVENTS_MAX);
+        self.shared.read_at(&offsets[..most])
+    }
+
     /// # Errors
     /// See [`ReadError`].
     pub fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {
         self.shared.get(offset)
+    }
+
+    /// The last durable offset that was recorded at a moment or before it (0: none). By halving, since
+    /// `recorded_at` never runs backwards.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn offset_at(&self, moment: Timestamp) -> Result<Offset, ReadError> {
+        self.shared.offset_at(moment)
+    }
+
+    /// The [`leaf_hash`] of each durable record after `after`, in order, at most `limit`. Reads frames
+    /// and decodes nothing: for the tree over the log.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn leaves(&self, after: Offset, limit: usize) -> Result<Vec<LeafHash>, ReadError> {
+        self.shared.leaves(after, limit)
+    }
+
+    /// The bytes of a durable record, which [`crate::events::codec::decode`] reads.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn record(&self, offset: Offset) -> Result<Option<Vec<u8>>, ReadError> {
+        self.shared.record(offset)
     }
 
     /// Gatherings that have durable events, in the order they were created.
@@ -186,6 +233,22 @@ impl Log {
     #[must_use]
     pub fn last_offset_of(&self, gathering: GatheringId) -> Offset {
         self.shared.index.read().last_offset_of(gathering)
+    }
+
+    /// Everybody whose erasure is durable, with their gathering, in the order in which it came. Their keys
+    /// must be nowhere: a copy of the data that was made before has to lose them, too.
+    #[must_use]
+    pub fn erased(&self) -> Vec<(GatheringId, ParticipantId)> {
+        self.shared.erased.lock().clone()
+    }
+
+    /// The same for one gathering.
+    #[must_use]
+    pub fn erased_in(&self, gathering: GatheringId) -> Vec<ParticipantId> {
+        let erased = self.shared.erased.lock();
+        (erased.iter().filter(|(of, _)| *of == gathering))
+            .map(|(_, participant)| *participant)
+            .collect()
     }
 
     /// Which gathering a code belongs to: appended registrations (durable or not) and claims.
@@ -212,7 +275,22 @@ impl Log {
     /// # Errors
     /// See [`OpenError`]: what would have kept the log from opening, or an event that does not decode.
     pub fn verify(&self, progress: &mut dyn FnMut(Offset)) -> Result<VerifyReport, OpenError> {
-        verify::verify(&self.shared, self.threads.witness_path(), progress)
+        self.verify_leaves(&mut |last, _| {
+            progress(last);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, which hands over the [`leaf_hash`] of every record on the way, a frame at a time, with the
+    /// offset of its last one. What is handed over has been checked; a break ends the pass early.
+    ///
+    /// # Errors
+    /// See [`Self::verify`].
+    pub fn verify_leaves(
+        &self,
+        leaves: &mut dyn FnMut(Offset, &[LeafHash]) -> ControlFlow<()>,
+    ) -> Result<VerifyReport, OpenError> {
+        verify::verify(&self.shared, self.threads.witness_path(), leaves)
     }
 
     /// Cheap numbers for metrics.
@@ -254,5 +332,7 @@ pub struct Statistics {
 pub(crate) mod conformance;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+pub(crate) mod forger;
 #[cfg(test)]
 pub(crate) mod gate;

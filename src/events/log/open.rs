@@ -11,9 +11,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
-    Log, OpenError, OpenReport,
+    Log, OpenError, OpenReport, copy,
     recent::Recent,
-    scan::{Depth, Scan, Scanned, damaged},
+    scan::{Scan, Scanned, damaged},
     sequencer::Sequencer,
     sled_store::{SledStore, StoreFailure},
     store::FrameStore,
@@ -28,6 +28,16 @@ use crate::events::{
 };
 
 pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
+    if data_dir.join(copy::MARKER).exists() {
+        return Err(OpenError::Incomplete {
+            dir: data_dir.display().to_string(),
+        });
+    }
+    open_marked(data_dir)
+}
+
+/// Although a copy into it may not have ended.
+pub(super) fn open_marked(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     make_dir(data_dir)?;
     let lock = lock(data_dir)?;
     let keys = Keys::open(&data_dir.join("keys"))?;
@@ -43,8 +53,8 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     }
     let mut report = OpenReport::default();
     let store = open_store(&data_dir.join("log"), lock, &found, &mut report)?;
-    let Scanned { scan, torn } = Scan::run(&store, found.stamp(), Depth::Headers, &mut |_| {})
-        .map_err(|error| in_dir(error, data_dir))?;
+    let Scanned { scan, torn } =
+        Scan::run(&store, found.stamp()).map_err(|error| in_dir(error, data_dir))?;
     report.head = scan.head;
     let mut witness = match &found {
         Found::Stamp(stamp, _) => Witness::open(&witness_path, *stamp),
@@ -64,9 +74,9 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     store.sync().map_err(OpenError::Store)?;
     mend_witness(&mut witness, &found, &scan, &mut report)
         .map_err(|error| OpenError::io(&witness_path, error))?;
-    for (gathering, subjects) in &scan.erased {
+    for (gathering, subjects) in scan.erased_by_gathering() {
         // A crash may have come between the fact and the deed.
-        keys.destroy_all(*gathering, subjects)?;
+        keys.destroy_all(gathering, &subjects)?;
     }
     let epoch = witness.epoch();
     let snapshots = Snapshots::open(&data_dir.join("snapshots"), epoch)
@@ -79,7 +89,7 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
 
 /// A log over any store, with nothing else on disk.
 pub(super) fn over(store: Arc<dyn FrameStore>) -> Result<Log, OpenError> {
-    let Scanned { scan, .. } = Scan::run(&*store, None, Depth::Headers, &mut |_| {})?;
+    let Scanned { scan, .. } = Scan::run(&*store, None)?;
     let (keys, snapshots) = (Keys::in_memory(), Snapshots::none());
     start(scan, store, keys, None, snapshots, Epoch::generate())
         .map_err(|error| OpenError::io(Path::new("memory"), error))
@@ -96,8 +106,13 @@ fn make_dir(data_dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// sled's files, where there are none yet.
+pub(super) fn open_new_store(log_dir: &Path, lock: File) -> Result<SledStore, OpenError> {
+    open_store(log_dir, lock, &Found::Missing, &mut OpenReport::default())
+}
+
 /// Held until the store is dropped.
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join("doorbook.lock");
     let file = File::options()
         .create(true)
@@ -191,6 +206,7 @@ fn start(
         recent: Recent::default(),
         index: RwLock::new(scan.index),
         codes: Mutex::new(scan.codes),
+        erased: Mutex::new(scan.erased),
         head: watch::Sender::new(scan.head),
         store: RwLock::new(Some(store)),
         frames: AtomicU64::new(scan.frames),

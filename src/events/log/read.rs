@@ -3,14 +3,15 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    PAGE_EVENTS_MAX, ReadError,
-    frame::{Frame, FrameError},
+    LeafHash, PAGE_EVENTS_MAX, ReadError,
+    frame::{self, Frame, FrameError},
     writer::Shared,
 };
 use crate::events::{
     codec::{DecodeError, Record},
     ids::{GatheringId, Offset},
     recorded::Recorded,
+    time::Timestamp,
 };
 
 type Page = Vec<Arc<Recorded>>;
@@ -86,11 +87,76 @@ impl Shared {
         Ok(page)
     }
 
+    /// Each frame that holds some of them is read once.
+    pub(super) fn read_at(&self, offsets: &[Offset]) -> Result<Page, ReadError> {
+        let head = self.head();
+        let mut page = Page::with_capacity(offsets.len());
+        let mut wanted = (offsets.iter().copied())
+            .filter(|offset| (1..=head).contains(offset))
+            .peekable();
+        while let Some(next) = wanted.peek().copied() {
+            let before = page.len();
+            self.recent.read(next, next, before + 1, &mut page);
+            if page.len() > before {
+                wanted.next();
+                continue;
+            }
+            self.read_frame(next, &mut |record| {
+                if wanted.next_if_eq(&record.offset()).is_some() {
+                    page.push(Arc::new(record.decode()?));
+                }
+                Ok(go_on(wanted.peek().is_some()))
+            })?;
+            // Whatever the offsets are, the loop goes forward.
+            while wanted.next_if(|offset| *offset <= next).is_some() {}
+        }
+        Ok(page)
+    }
+
     pub(super) fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {
         match offset.checked_sub(1) {
             Some(after) => Ok(self.read(after, 1)?.pop()),
             None => Ok(None),
         }
+    }
+
+    pub(super) fn offset_at(&self, moment: Timestamp) -> Result<Offset, ReadError> {
+        let (mut at_or_before, mut after) = (0, self.head() + 1);
+        while at_or_before + 1 < after {
+            let middle = at_or_before.midpoint(after);
+            match self.get(middle)? {
+                Some(recorded) if recorded.recorded_at <= moment => at_or_before = middle,
+                Some(_) | None => after = middle,
+            }
+        }
+        Ok(at_or_before)
+    }
+
+    /// The hashes of the records after `after`, at most `limit`.
+    pub(super) fn leaves(&self, after: Offset, limit: usize) -> Result<Vec<LeafHash>, ReadError> {
+        let head = self.head();
+        let mut leaves = Vec::new();
+        let mut next = after.saturating_add(1);
+        while next <= head && leaves.len() < limit {
+            next = self.read_frame(next, &mut |record| {
+                leaves.push(frame::leaf_hash(record.bytes()));
+                Ok(go_on(leaves.len() < limit))
+            })?;
+        }
+        Ok(leaves)
+    }
+
+    /// The bytes of a durable record.
+    pub(super) fn record(&self, offset: Offset) -> Result<Option<Vec<u8>>, ReadError> {
+        if offset == 0 || offset > self.head() {
+            return Ok(None);
+        }
+        let mut bytes = None;
+        self.read_frame(offset, &mut |record| {
+            bytes = Some(record.bytes().to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(bytes)
     }
 
     /// Shows the records from `from` on in the frame that holds it; gives the offset after the frame.

@@ -100,6 +100,16 @@ impl SledStore {
     pub(super) fn sync(&self) -> Result<(), String> {
         self.data.sync_all().map_err(|error| error.to_string())
     }
+
+    /// Takes a frame in without making it durable; [`Self::settle`] does that for all of them.
+    pub(super) fn load(&self, first: Offset, frame: &[u8]) -> Result<(), String> {
+        caught(|| self.db.insert(first.to_be_bytes(), frame).map(drop))
+    }
+
+    pub(super) fn settle(&self) -> Result<(), String> {
+        caught(|| self.db.flush().map(drop))?;
+        self.sync()
+    }
 }
 
 impl FrameStore for SledStore {

@@ -98,7 +98,7 @@ impl Fresh {
             Folded::Gathering(live) => live.take(log, recorded),
             Folded::Dashboard(fold) => board::apply(fold, recorded),
             Folded::Board(live) => live.take(recorded),
-            Folded::History(state) => audit::apply(state, recorded),
+            Folded::History(state) => audit::apply(self.scope, state, recorded),
         };
         applied.map_err(|parked: Parked| parked.error())
     }
@@ -213,7 +213,7 @@ impl Old {
                 }
                 state.map(|state| Self::History(Box::new(state)))
             }
-            (View::Participants | View::History, Scope::WholeLog) => None,
+            (View::Participants | View::History, Scope::WholeLog) | (View::Integrity, _) => None,
         })
     }
 
@@ -243,7 +243,7 @@ fn saved(log: &Log, view: View, scope: Scope, shelf: Shelf, at_most: Offset) -> 
             let state = snapshots.nearest_on(shelf, history::FOLD, scope, at_most);
             Folded::History(state.map_or_else(Box::default, |(_, state)| Box::new(state)))
         }
-        (View::Dashboard | View::Participants | View::History, _) => {
+        (View::Dashboard | View::Participants | View::History | View::Integrity, _) => {
             let state = snapshots.nearest_on(shelf, dashboard::FOLD, scope, at_most);
             Folded::Dashboard(Box::new(
                 state.map_or_else(Dashboard::default, |(_, state)| {

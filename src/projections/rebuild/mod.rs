@@ -31,19 +31,20 @@ use std::{
 
 use parking_lot::Mutex;
 
+use self::{
+    differences::Differences,
+    generations::Phase,
+    job::{Job, together},
+    view::View,
+};
 pub use self::{
     differences::RowDifference,
     job::{RebuildOptions, RebuildProgress, RebuildReason, RebuildState, ViewProgress},
 };
 pub(super) use self::{generations::Generations, switch::finish};
-use self::{
-    generations::Phase,
-    job::{Job, together},
-    view::View,
-};
 use super::{live::Inner, views::ViewError};
 use crate::events::{
-    snapshot::{FoldName, Shelf},
+    snapshot::{FoldName, Scope, Shelf},
     time::Timestamp,
 };
 
@@ -76,7 +77,7 @@ impl Rebuilds {
     /// Goes on with what was under way when the process ended, and rebuilds what is saved in another version.
     pub(super) fn resume(inner: &Arc<Inner>) -> Result<(), ViewError> {
         let mut views = Vec::new();
-        for view in View::ALL {
+        for view in View::ALL.into_iter().filter(|view| view.is_fold()) {
             let under_way = inner.generations.of(view).under_way;
             let version = view.fold().version;
             let folding = |it: &generations::UnderWay| {
@@ -270,6 +271,20 @@ fn under_way(view: View) -> ViewError {
 
 /// The whole of it, on a thread of its own: folds (on threads that give way), then switches.
 fn run(inner: &Inner, jobs: &[Arc<Job>]) {
+    let (folds, others): (Vec<_>, Vec<_>) =
+        (jobs.iter().cloned()).partition(|job| job.view.is_fold());
+    std::thread::scope(|scope| {
+        for job in &others {
+            scope.spawn(|| {
+                pass::give_way();
+                integrity(inner, job);
+            });
+        }
+        run_folds(inner, &folds);
+    });
+}
+
+fn run_folds(inner: &Inner, jobs: &[Arc<Job>]) {
     for job in jobs.iter().filter(|job| job.options.switches()) {
         if let Err(error) = prepare(inner, job) {
             job.fail(&error);
@@ -285,6 +300,38 @@ fn run(inner: &Inner, jobs: &[Arc<Job>]) {
     });
     for job in jobs {
         conclude(inner, job, &mut kept);
+    }
+}
+
+/// The tree over the log, which keeps no generations: one that is made anew is the same or a contradiction.
+fn integrity(inner: &Inner, job: &Job) {
+    let mut step = |events: usize| {
+        job.count(events as u64);
+        !job.is_cancelled()
+    };
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        if job.options.switches() {
+            return inner.integrity.rebuild(&inner.log, &mut step);
+        }
+        let Some((size, is_equal)) = inner.integrity.compare(&inner.log, &mut step)? else {
+            return Ok(false);
+        };
+        if job.options.diff && !is_equal {
+            let row = [("root".to_owned(), vec!["hashes"])];
+            job.differ(Differences::of(job.view, Scope::WholeLog, size, row));
+        }
+        Ok(true)
+    }));
+    match made {
+        Ok(Ok(true)) => job.finish(RebuildState::Done),
+        Ok(Ok(false)) => job.finish(RebuildState::Cancelled),
+        Ok(Err(error)) => {
+            tracing::error!(view = job.view.fold().name, %error, "a rebuild failed");
+            job.fail(&error);
+        }
+        Err(_) => job.fail(&ViewError::Rebuild(
+            "a thread of the rebuild panicked".to_owned(),
+        )),
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) fn fold(inner: &Inner, jobs: &[Arc<Job>]) -> Kept {
 }
 
 /// Lets everything else go first. Where that is not allowed the rebuild is only less polite.
-fn give_way() {
+pub(super) fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "a rebuild runs at the priority of everything else");
     }

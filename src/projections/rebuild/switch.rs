@@ -35,8 +35,12 @@ pub(super) fn switch(inner: &Inner, view: View, kept: &mut Kept) -> Result<(), V
             (View::History, Scope::Gathering(id)) => history(inner, id, fresh)?,
             (View::Dashboard, Scope::WholeLog) => dashboard(inner, fresh)?,
             (View::Participants | View::History, Scope::WholeLog)
-            | (View::Dashboard, Scope::Gathering(_)) => {}
+            | (View::Dashboard, Scope::Gathering(_))
+            | (View::Integrity, _) => {}
         }
+    }
+    if view == View::History {
+        inner.indexes.forget_whole(&inner.log);
     }
     inner.generations.switched(view)?;
     // What an earlier version has left is of no use to anybody now.
