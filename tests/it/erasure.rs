@@ -64,6 +64,18 @@ async fn an_erased_person_is_gone_from_every_answer_and_the_counts_and_the_histo
         format!("/api/events/{id}/participants/?q=zoe"),
         format!("/api/events/{id}/history/"),
         format!("/api/events/{id}/history/?participant=A-1"),
+        format!("/api/events/{id}/history/?format=ndjson"),
+        format!(
+            "/api/events/{id}/history/?format=csv&columns=offset,first_name,last_name,email,reason"
+        ),
+        format!(
+            "/api/events/{id}/participants/?as_of={}",
+            erased.offset() - 1
+        ),
+        format!(
+            "/api/events/participants/A-1/?as_of={}",
+            erased.offset() - 1
+        ),
         "/api/history/".to_owned(),
         "/api/log/".to_owned(),
         "/api/events/".to_owned(),
