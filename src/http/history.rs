@@ -258,20 +258,17 @@ async fn answer(
     let shape = params.shape(headers)?;
     let limit = params.limit;
     let query = params.query(seat.map(|seat| seat.id))?;
-    let whose = query.participant.as_deref();
     match shape {
         None => {
             let limit = answer::page_limit(limit)?;
-            let read = Read::page(Accessed::History).about(whose);
+            let read = Read::page(Accessed::History).about(query.participant.as_deref());
             access::record(app, caller, seat, read).await?;
             page(app, HistoryQuery { limit, ..query }).await
         }
         Some(_) if limit == Some(0) => Err(Problem::field("limit", "must be at least 1")),
         Some(shape) => {
             let limit = limit.map_or(u64::MAX, |limit| limit as u64);
-            let read = Read::export(Accessed::HistoryExport, shape.format.word()).about(whose);
-            access::record(app, caller, seat, read).await?;
-            file(app, query, limit, shape, seat).await
+            file(app, caller, query, limit, shape, seat).await
         }
     }
 }
@@ -287,13 +284,18 @@ async fn page(app: &App, query: HistoryQuery) -> Result<Response, Problem> {
 
 async fn file(
     app: &App,
+    caller: &Caller,
     query: HistoryQuery,
     limit: u64,
     shape: Shape,
     seat: Option<&Seat>,
 ) -> Result<Response, Problem> {
     let place = app.exports.take()?;
+    let whose = query.participant.clone();
+    // Before the record, so that a file ends where it was asked for.
     let rows = app.views.history_rows(query, shape.shows_people());
+    let read = Read::export(Accessed::HistoryExport, shape.format.word()).about(whose.as_deref());
+    access::record(app, caller, seat, read).await?;
     let checkpoint = exports::checkpoint(&app.views, rows.head()).await?;
     let name = file_name(seat, rows.head(), shape.format);
     Ok(stream::send(place, rows, limit, shape, checkpoint, &name))

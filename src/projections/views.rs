@@ -141,8 +141,6 @@ impl Views {
         &self.inner.log
     }
 
-    // --- dashboard
-
     /// The gathering's row, up to the log's head.
     #[must_use]
     pub fn row(&self, gathering: GatheringId) -> Option<Arc<Row>> {

@@ -117,6 +117,10 @@ async fn staff_at_their_work_leave_no_record_and_whoever_exports_does() {
         .get(&steward, &format!("/api/events/{id}/history/"))
         .await
         .is(200);
+    for format in ["csv", "ndjson", "xlsx"] {
+        let path = format!("/api/events/{id}/history/?participant=A-1&format={format}");
+        server.get(&sue(), &path).await.is(200);
+    }
     for _ in 0..2 {
         server
             .get(&ann(), "/api/events/participants/A-1/export/")
@@ -128,6 +132,9 @@ async fn staff_at_their_work_leave_no_record_and_whoever_exports_does() {
         summary(&records(&server).await),
         [
             "stu history all",
+            "sue history_export A-1",
+            "sue history_export A-1",
+            "sue history_export A-1",
             "ann person_export A-1",
             "root log all",
             "ann person_export A-1",

@@ -196,7 +196,8 @@ async fn a_moment_that_has_not_come_or_is_none_is_refused_and_says_what_would_do
         let separator = if path.contains('?') { '&' } else { '?' };
         let ask = |as_of: String| format!("{path}{separator}as_of={as_of}");
         for wrong in [
-            (head + 1).to_string(),
+            // Auditors ask, too, and leave records.
+            (head + 50).to_string(),
             tomorrow.to_string(),
             "yesterday".to_owned(),
             "-1".to_owned(),
@@ -229,9 +230,9 @@ async fn a_moment_that_has_not_come_or_is_none_is_refused_and_says_what_would_do
         server.get(&stu(), &path).await.is(200);
     }
     let ahead = server
-        .get(&ann(), &format!("{event}?as_of={}", head + 1))
+        .get(&ann(), &format!("{event}?as_of={}", head + 50))
         .await;
-    assert_eq!(ahead.body["head"], head);
+    assert!(ahead.body["head"].as_u64().unwrap() >= head);
     for bucket in ["0", "59", "61", "90", "604860", "-60", "x"] {
         let refused = server
             .get(&ann(), &format!("{event}arrivals/?bucket={bucket}"))

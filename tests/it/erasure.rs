@@ -1,6 +1,7 @@
 //! Erasing people over HTTP: what is shown of them afterwards, everywhere; what stays; and the export of
 //! what is held about one.
 
+use doorbook::events::ids::GatheringId;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestServer, User, ann, auditor, bob, root, stu, sue};
@@ -18,6 +19,38 @@ async fn names_are_nowhere(server: &TestServer, paths: &[String]) {
             assert!(!answer.text.contains(word), "{path} shows {word}");
         }
     }
+}
+
+async fn what_stays_is_found(server: &TestServer, id: GatheringId) {
+    let found = server
+        .get(&root(), &format!("/api/events/{id}/participants/?q=zoe"))
+        .await;
+    assert_eq!(found.body["results"], json!([]));
+    let found = server
+        .get(&root(), &format!("/api/events/{id}/participants/?q=A-1"))
+        .await;
+    assert_eq!(found.body["results"][0]["status"], "erased");
+    let history = server
+        .get(
+            &root(),
+            &format!("/api/events/{id}/history/?participant=A-1"),
+        )
+        .await;
+    let kinds: Vec<_> = history.body["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["type"])
+        .collect();
+    assert_eq!(
+        kinds[..4],
+        [
+            "participant_registered",
+            "participant_checked_in",
+            "participant_checked_in",
+            "participant_erased"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -64,40 +97,24 @@ async fn an_erased_person_is_gone_from_every_answer_and_the_counts_and_the_histo
         format!("/api/events/{id}/participants/?q=zoe"),
         format!("/api/events/{id}/history/"),
         format!("/api/events/{id}/history/?participant=A-1"),
+        format!("/api/events/{id}/history/?format=ndjson"),
+        format!(
+            "/api/events/{id}/history/?format=csv&columns=offset,first_name,last_name,email,reason"
+        ),
+        format!(
+            "/api/events/{id}/participants/?as_of={}",
+            erased.offset() - 1
+        ),
+        format!(
+            "/api/events/participants/A-1/?as_of={}",
+            erased.offset() - 1
+        ),
         "/api/history/".to_owned(),
         "/api/log/".to_owned(),
         "/api/events/".to_owned(),
     ];
     names_are_nowhere(&server, &shown).await;
-    let found = server
-        .get(&root(), &format!("/api/events/{id}/participants/?q=zoe"))
-        .await;
-    assert_eq!(found.body["results"], json!([]));
-    let found = server
-        .get(&root(), &format!("/api/events/{id}/participants/?q=A-1"))
-        .await;
-    assert_eq!(found.body["results"][0]["status"], "erased");
-    let history = server
-        .get(
-            &root(),
-            &format!("/api/events/{id}/history/?participant=A-1"),
-        )
-        .await;
-    let kinds: Vec<_> = history.body["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| &entry["type"])
-        .collect();
-    assert_eq!(
-        kinds[..4],
-        [
-            "participant_registered",
-            "participant_checked_in",
-            "participant_checked_in",
-            "participant_erased"
-        ]
-    );
+    what_stays_is_found(&server, id).await;
 
     // Nothing remembers it but the log: a restart shows the same.
     let server = server.restart().await;

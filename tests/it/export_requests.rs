@@ -139,7 +139,8 @@ async fn clients_that_do_not_read_take_no_more_than_their_places_and_give_them_b
         }
         again.is_problem(503, "busy");
     };
-    assert_eq!(whole.rows.len(), LARGE_EVENTS);
-    assert_eq!(whole.checkpoint().size, LARGE_EVENTS as u64);
+    // Beside the events the records of those who asked for files before.
+    assert!(whole.rows.len() > LARGE_EVENTS);
+    assert_eq!(whole.checkpoint().size, whole.rows.len() as u64);
     server.stop().await;
 }
