@@ -24,7 +24,7 @@ use crate::{
         self, App,
         places::{Place, Places, turn_away},
     },
-    projections::{ViewError, Views},
+    projections::{ViewError, Views, integrity::KeySource},
     ws::{self, Streams},
 };
 
@@ -55,6 +55,8 @@ pub enum StartError {
     Secret(io::Error),
     #[error(transparent)]
     Log(#[from] OpenError),
+    #[error("the key that signs checkpoints: {0}")]
+    CheckpointKey(io::Error),
     #[error("the views cannot be loaded: {0}")]
     Views(#[from] ViewError),
     #[error("the work was given up")]
@@ -169,7 +171,10 @@ impl Server {
     pub async fn over(log: Log, config: Config) -> Result<Self, StartError> {
         let views = {
             let log = log.clone();
-            blocking(move || Views::open(log)).await??
+            let key = (config.checkpoint_key.as_deref())
+                .map_or_else(|| Ok(KeySource::default()), KeySource::read)
+                .map_err(StartError::CheckpointKey)?;
+            blocking(move || Views::open_with(log, key)).await??
         };
         let secret = config.secret().map_err(StartError::Secret)?;
         let auth = Authenticator::hs256_for(

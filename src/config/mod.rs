@@ -36,6 +36,8 @@ pub struct Config {
     /// Asked of every token when given.
     pub jwt_audience: Option<String>,
     pub jwt_issuer: Option<String>,
+    /// File with the key that signs checkpoints; else one made once in the data directory.
+    pub checkpoint_key: Option<PathBuf>,
     /// Origins beside the server's own that browsers may call from: `https://desk.example`.
     pub allowed_origins: Vec<String>,
     /// `/metrics` without a token.
@@ -124,6 +126,9 @@ pub struct ServeArgs {
     /// `iss` that every token must have
     #[arg(long, value_name = "ISS")]
     pub jwt_issuer: Option<String>,
+    /// File with the key that signs checkpoints; else one is made in the data directory
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint_key: Option<String>,
     /// Origins beside the server's own that browsers may call from, separated by commas
     #[arg(long, value_name = "ORIGINS")]
     pub allowed_origins: Option<String>,
@@ -189,13 +194,14 @@ impl ServeArgs {
         }
     }
 
-    fn values(&self) -> [(&'static str, &Option<String>); 19] {
+    fn values(&self) -> [(&'static str, &Option<String>); 20] {
         [
             ("data", &self.data),
             ("listen", &self.listen),
             ("jwt_secret_file", &self.jwt_secret_file),
             ("jwt_audience", &self.jwt_audience),
             ("jwt_issuer", &self.jwt_issuer),
+            ("checkpoint_key", &self.checkpoint_key),
             ("allowed_origins", &self.allowed_origins),
             ("public_metrics", &self.public_metrics),
             ("public_docs", &self.public_docs),
@@ -227,6 +233,7 @@ impl Config {
             jwt_secret: SecretSource::DataDir,
             jwt_audience: None,
             jwt_issuer: None,
+            checkpoint_key: None,
             allowed_origins: Vec::new(),
             public_metrics: false,
             public_docs: true,

@@ -117,6 +117,7 @@ impl Settings {
         config.jwt_secret = self.secret(secret.map(Zeroizing::new));
         config.jwt_audience = self.optional("jwt_audience");
         config.jwt_issuer = self.optional("jwt_issuer");
+        config.checkpoint_key = self.optional("checkpoint_key").map(PathBuf::from);
         config.allowed_origins = self.origins();
         config.public_metrics =
             self.parsed("public_metrics", config.public_metrics, "true or false");

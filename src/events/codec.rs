@@ -72,6 +72,19 @@ pub fn encoded_bytes(recorded: &Recorded) -> Result<usize, DecodeError> {
     Ok(record.len())
 }
 
+/// The fact in the bytes of one record, all of them. What is sealed stays sealed.
+///
+/// # Errors
+/// When they are not a record that this doorbook knows, or there is more behind it.
+pub fn decode(bytes: &[u8]) -> Result<Recorded, DecodeError> {
+    let (record, rest) = Record::split_first(bytes)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Length);
+    }
+    record.check_known()?;
+    record.decode()
+}
+
 /// Appends the record to `out`; `out` is as it was when that fails.
 pub(super) fn encode(recorded: &Recorded, out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let start = out.len();
@@ -135,6 +148,7 @@ fn encode_at(recorded: &Recorded, start: usize, out: &mut Vec<u8>) -> Result<(),
 /// A record whose lengths have been checked; the rest is decoded when asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {
+    whole: &'a [u8],
     header: &'a [u8; HEADER_BYTES],
     /// What follows the header, but the payload.
     middle: &'a [u8],
@@ -160,11 +174,17 @@ impl<'a> Record<'a> {
             .and_then(|body| body.split_at_checked(body.len().checked_sub(payload)?))
             .ok_or(DecodeError::Length)?;
         let record = Self {
+            whole: record,
             header,
             middle,
             payload,
         };
         Ok((record, rest))
+    }
+
+    /// As they stand in the frame: what a proof is about.
+    pub(super) const fn bytes(&self) -> &'a [u8] {
+        self.whole
     }
 
     pub(super) fn offset(&self) -> Offset {

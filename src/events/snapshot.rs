@@ -234,7 +234,7 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Whole or not at all, even when the power goes: written beside, synced, renamed, directory synced.
-pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("aside");
     let mut file = File::options()
         .write(true)
@@ -249,7 +249,7 @@ pub(super) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes names that were created, renamed or removed in `dir` outlive a power cut.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

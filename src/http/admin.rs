@@ -52,7 +52,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Respo
 
 /// Rebuild a view from the first event, beside the live one
 #[utoipa::path(post, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity")),
     responses(
         (status = 202, description = "Under way", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -78,7 +78,7 @@ pub(super) async fn rebuild(
 
 /// How far a rebuild is
 #[utoipa::path(get, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity")),
     responses(
         (status = 200, description = "Progress of the last rebuild", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),
@@ -95,7 +95,7 @@ pub(super) async fn progress(
 
 /// Give up a rebuild; the live view stays as it is
 #[utoipa::path(delete, path = "/api/admin/projections/{name}/rebuild", tag = "admin",
-    params(("name" = String, Path, description = "participants, dashboard, history")),
+    params(("name" = String, Path, description = "participants, dashboard, history, integrity")),
     responses(
         (status = 200, description = "Cancelled", body = RebuildProgress),
         (status = 404, description = "No projection has this name", body = super::problem::Body, content_type = "application/problem+json"),

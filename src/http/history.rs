@@ -221,7 +221,7 @@ async fn page(app: &App, query: HistoryQuery) -> Result<Response, Problem> {
     })
 }
 
-fn reads_everything(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn reads_everything(caller: &Caller) -> Result<(), Problem> {
     if caller.principal.reads_all_history() {
         Ok(())
     } else {

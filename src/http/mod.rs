@@ -20,6 +20,7 @@ mod openapi;
 mod participants;
 pub mod places;
 mod problem;
+mod proofs;
 mod registration;
 mod scan_result;
 mod scans;

@@ -28,7 +28,7 @@ use super::{
     caller::Caller,
     door, door_tokens, gatherings, health, history, import, metrics, participants,
     problem::{self, Problem},
-    registration, scans, service_team, session,
+    proofs, registration, scans, service_team, session,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -95,6 +95,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))
         .routes(routes!(history::log))
+        .routes(routes!(proofs::checkpoint))
+        .routes(routes!(proofs::key))
+        .routes(routes!(proofs::proof))
+        .routes(routes!(proofs::consistency))
         .routes(routes!(admin::list))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(session::sign_in, session::sign_out))

@@ -273,6 +273,17 @@ impl From<ViewError> for Problem {
             ViewError::BadPosition => Self::field("after", "must be the `next` of an earlier page"),
             ViewError::Log(error) => error.into(),
             ViewError::Rebuild(reason) => Self::new(StatusCode::CONFLICT, "rebuild", reason),
+            ViewError::NotInLog { head, .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not_in_log", error.to_string()).with("head", head)
+            }
+            ViewError::Integrity(reason) => {
+                tracing::error!(%reason, "nothing can be proven");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "nothing_proven",
+                    "no checkpoint can be signed and nothing can be proven now; the server's log says why",
+                )
+            }
             ViewError::UnknownProjection(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 "unknown_projection",
@@ -299,6 +310,8 @@ fn title(code: &str, status: StatusCode) -> &'static str {
         "unknown_code" => "No ticket has this code",
         "idempotency_conflict" => "The id was used for another command",
         "invalid_field" => "A field is not as it should be",
+        "not_in_log" => "Not in the log yet",
+        "nothing_proven" => "Nothing can be proven",
         "view_behind" => "The view is behind",
         "already_checked_in" => "Already inside",
         "not_checked_in" => "Not inside",

@@ -10,6 +10,7 @@ use super::{
     audit::Indexes,
     board::Board,
     gathering::{Gathering, Live},
+    integrity::{Integrity, KeySource},
     reader::FOLDING_READERS_MAX,
     rebuild::Rebuilds,
     runner,
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     /// One loader, or switch of generations, at a time per gathering.
     gates: Mutex<HashMap<GatheringId, Arc<tokio::sync::Mutex<()>>>>,
     pub(super) indexes: Indexes,
+    pub(super) integrity: Integrity,
     pub(super) folding: Arc<Semaphore>,
     pub(super) rebuilds: Rebuilds,
     pub(super) stop: watch::Sender<bool>,
@@ -35,9 +37,10 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Loads the dashboard and starts the threads that follow the log.
-    pub(super) fn open(log: Log) -> Result<Arc<Self>, ViewError> {
+    pub(super) fn open(log: Log, key: KeySource) -> Result<Arc<Self>, ViewError> {
         let inner = Arc::new(Self {
             board: Board::open(&log)?,
+            integrity: Integrity::open(&log, key)?,
             log,
             gatherings: RwLock::default(),
             gates: Mutex::default(),

@@ -7,7 +7,7 @@
 //! never waits for a background thread. Nothing here sends or prints, and nothing decides.
 //!
 //! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
-//! [`feed`] is what streams send, and `windows` is what they share of it below the tails. `live`,
+//! [`integrity`] proves the log, [`feed`] is what streams send, and `windows` is what they share of it below the tails. `live`,
 //! `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`] and `audit` answer
 //! from them; `runner` follows the head, `keep` says which snapshots
 //! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
@@ -20,6 +20,7 @@ pub mod door_tokens;
 pub mod feed;
 mod gathering;
 pub mod history;
+pub mod integrity;
 mod keep;
 mod list;
 mod live;

@@ -22,7 +22,7 @@ use super::{
     board::LiveBoard,
     dashboard::{self, Dashboard},
     gathering::Live,
-    history, keep,
+    history, integrity, keep,
     live::Inner,
     participants::{self, Participants},
     views::ViewError,
@@ -63,16 +63,23 @@ enum View {
     Participants,
     Dashboard,
     History,
+    Integrity,
 }
 
 impl View {
-    const ALL: [Self; 3] = [Self::Participants, Self::Dashboard, Self::History];
+    const ALL: [Self; 4] = [
+        Self::Participants,
+        Self::Dashboard,
+        Self::History,
+        Self::Integrity,
+    ];
 
     const fn fold(self) -> FoldName {
         match self {
             Self::Participants => participants::FOLD,
             Self::Dashboard => dashboard::FOLD,
             Self::History => history::FOLD,
+            Self::Integrity => integrity::FOLD,
         }
     }
 
@@ -255,6 +262,9 @@ fn run(inner: &Inner, job: &Job) {
         View::Dashboard => dashboard(inner, job),
         View::Participants => each_gathering(inner, job, participants),
         View::History => each_gathering(inner, job, history),
+        View::Integrity => inner
+            .integrity
+            .rebuild(&inner.log, |events| job.step(events)),
     };
     match result {
         Ok(true) => job.finish(RebuildState::Done, None),

@@ -1,7 +1,8 @@
-//! Two threads beside the queries: one follows the head, brings up what is loaded and wakes readers;
-//! the other saves snapshots and drops cold gatherings, so that no save ever delays a wake-up.
+//! Three threads beside the queries: one follows the head, brings up what is loaded and wakes readers;
+//! one saves snapshots and drops cold gatherings, so that no save ever delays a wake-up; one adds to the
+//! tree over the log.
 //!
-//! Neither is needed for a right answer: queries bring their view up themselves.
+//! None is needed for a right answer: queries bring their view up themselves.
 
 use std::{
     io,
@@ -17,6 +18,8 @@ use super::{keep, live::Inner, views::ViewError};
 /// How long the follower rests when nobody listens. Queries bring their view up themselves, so it
 /// would only contend with them for the locks.
 const UNHEARD_PAUSE: Duration = Duration::from_millis(10);
+/// How often the tree over the log is brought up when nobody asks for it: many events at once cost less.
+const TREE_PERIOD: Duration = Duration::from_millis(500);
 /// How often snapshots are thought of.
 const KEEPER_PERIOD: Duration = Duration::from_secs(1);
 /// A gathering that nobody has used for this long is dropped.
@@ -28,7 +31,8 @@ pub(super) fn start(
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let follower = spawn("views-follower", inner, stop, follow)?;
     let keeper = spawn("views-keeper", inner, stop, keep_house)?;
-    Ok(vec![follower, keeper])
+    let prover = spawn("views-prover", inner, stop, follow_tree)?;
+    Ok(vec![follower, keeper, prover])
 }
 
 fn spawn<W, F>(
@@ -72,6 +76,23 @@ async fn follow(
                 () = tokio::time::sleep(UNHEARD_PAUSE) => {}
                 _ = stop.changed() => return,
             }
+        }
+    }
+}
+
+async fn follow_tree(
+    inner: Weak<Inner>,
+    _head: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        {
+            let Some(inner) = inner.upgrade() else { return };
+            inner.integrity.follow(&inner.log, false);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TREE_PERIOD) => {}
+            _ = stop.changed() => return,
         }
     }
 }
@@ -185,6 +206,7 @@ impl Inner {
         for index in self.indexes.all() {
             index.save_when_due(&self.log, true);
         }
+        self.integrity.follow(&self.log, true);
     }
 }
 
@@ -206,7 +228,7 @@ mod tests {
                 conformance::{created, data_dir, new_event, registered},
             },
         },
-        projections::Views,
+        projections::{Views, integrity::KeySource},
     };
 
     async fn append(log: &Log, id: GatheringId, events: impl IntoIterator<Item = Event>) {
@@ -244,7 +266,7 @@ mod tests {
             append(&log, id, [created("Fair")]).await;
         }
         append(&log, cold, people(0..300)).await;
-        let inner = Inner::open(log.clone()).unwrap();
+        let inner = Inner::open(log.clone(), KeySource::default()).unwrap();
         assert_eq!(registered_in(&inner, cold).await.unwrap(), 300);
         let in_use = inner.current(used).await.unwrap();
         let listener = inner.current(heard).await.unwrap().moved.subscribe();

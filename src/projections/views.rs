@@ -18,6 +18,7 @@ use super::{
     door_tokens,
     feed::FeedEntry,
     history::{self, HistoryEntry},
+    integrity::{self, ConsistencyProof, InclusionProof, KeySource, SignedCheckpoint, VerifierKey},
     list::participants_page,
     live::{Inner, blocking},
     participants::{self, Participant},
@@ -47,7 +48,12 @@ pub enum ViewError {
     /// A rebuild of this view is under way, or none is.
     #[error("{0}")]
     Rebuild(String),
-    #[error("no projection is called {0}; there are participants, dashboard, history")]
+    #[error("offset {offset} is not in the log, which ends at {head}")]
+    NotInLog { offset: Offset, head: Offset },
+    /// No checkpoint can be signed, or nothing can be proven.
+    #[error("nothing can be proven: {0}")]
+    Integrity(String),
+    #[error("no projection is called {0}; there are participants, dashboard, history, integrity")]
     UnknownProjection(String),
 }
 
@@ -105,8 +111,16 @@ impl Views {
     /// # Errors
     /// When the log cannot be read, or a thread cannot be started.
     pub fn open(log: Log) -> Result<Self, ViewError> {
+        Self::open_with(log, KeySource::default())
+    }
+
+    /// The same with a key for checkpoints that may come from elsewhere.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn open_with(log: Log, key: KeySource) -> Result<Self, ViewError> {
         Ok(Self {
-            inner: Inner::open(log)?,
+            inner: Inner::open(log, key)?,
         })
     }
 
@@ -348,6 +362,61 @@ impl Views {
         self.history(query).await
     }
 
+    // --- proofs
+
+    /// The signed head of the tree over the whole log, as it is now.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or is not the one that was signed before.
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.checkpoint(&inner.log, None)).await
+    }
+
+    /// The same over the log's first `size` events.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when there are not so many yet.
+    pub async fn checkpoint_at(&self, size: Offset) -> Result<SignedCheckpoint, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.checkpoint(&inner.log, Some(size))).await
+    }
+
+    /// That the event at `offset` is in the log, against the checkpoint at `size` (the head, when not
+    /// given), with the event's record.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when it is not there yet.
+    pub async fn inclusion(
+        &self,
+        offset: Offset,
+        size: Option<Offset>,
+    ) -> Result<InclusionProof, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.inclusion(&inner.log, offset, size)).await
+    }
+
+    /// That the log at `to` (the head, when not given) begins with the log at `from`.
+    ///
+    /// # Errors
+    /// [`ViewError::NotInLog`] when it is not that long yet.
+    pub async fn consistency(
+        &self,
+        from: Offset,
+        to: Option<Offset>,
+    ) -> Result<ConsistencyProof, ViewError> {
+        let inner = self.inner.clone();
+        blocking(move || inner.integrity.consistency(&inner.log, from, to)).await
+    }
+
+    /// The key that checks what this log signs.
+    ///
+    /// # Errors
+    /// When there is none to sign with.
+    pub fn verifier_key(&self) -> Result<VerifierKey, ViewError> {
+        self.inner.integrity.verifier()
+    }
+
     // --- operations
 
     #[must_use]
@@ -360,6 +429,7 @@ impl Views {
             (live.dashboard.state.offset, error)
         };
         let (offset, error) = inner.slowest(head);
+        let (proven, unproven) = inner.integrity.standing();
         let status = |fold: FoldName, offset: Offset, error| ProjectionStatus {
             name: fold.name,
             version: fold.version,
@@ -372,6 +442,7 @@ impl Views {
             status(dashboard::FOLD, board_offset, board_error),
             // Indexes are brought up when they are asked.
             status(history::FOLD, head, None),
+            status(integrity::FOLD, proven, unproven),
         ]
     }
 

@@ -195,7 +195,7 @@ fn verify_names_what_it_covered_and_fails_on_a_flipped_bit() {
         (&covered["events"], &covered["witnessed"]),
         (&1.into(), &1.into())
     );
-    assert_eq!(covered["views"].as_array().unwrap().len(), 3);
+    assert_eq!(covered["views"].as_array().unwrap().len(), 4);
 
     flip_a_bit_of_the_gathering_name(&evening.data.join("log"));
     let damaged = doorbook(&["verify", "--data", evening.data()], None);

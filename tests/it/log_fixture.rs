@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use doorbook::events::{event::Event, log::Log};
+use doorbook::{
+    events::{event::Event, log::Log},
+    projections::{Views, integrity::check::check},
+};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use crate::log_history::{data_dir, files_below, read_all, write_history};
@@ -37,6 +40,19 @@ fn a_log_of_format_1_opens_and_reads_as_it_always_did() {
     }
     assert_eq!(expected.lines().count(), EVENTS);
     assert_eq!(log.verify(&mut |_| {}).unwrap().witnessed, EVENTS as u64);
+    // It was written before there was a tree over logs.
+    let views = Views::open(log.clone()).unwrap();
+    assert!(
+        views
+            .projections()
+            .iter()
+            .any(|view| view.name == "integrity")
+    );
+    views.close();
+    let covered = check(&log, None, &mut |_| ()).unwrap();
+    assert_eq!((covered.hashed, covered.checkpoints), (EVENTS as u64, 1));
+    // The same records make the same root for ever.
+    assert_eq!(covered.root_text(), "ROOT");
     // And it goes on from there.
     let last = log.get(EVENTS as u64).unwrap().unwrap();
     write_history(&log, 50);

@@ -45,6 +45,8 @@ mod panics;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod raw_stream;
 #[cfg(test)]
 mod simulation;

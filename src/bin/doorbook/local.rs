@@ -4,13 +4,15 @@ use std::path::Path;
 
 use doorbook::{
     events::{ids::Offset, log::Log},
-    projections::{Views, views::HistoryQuery},
+    projections::{Views, integrity::KeySource, views::HistoryQuery},
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::{failure::Failure, place::open_log};
 
+/// A path, as for `serve`.
+const CHECKPOINT_KEY_VARIABLE: &str = "DOORBOOK_CHECKPOINT_KEY";
 /// Entries of one page of history.
 const PAGE_ENTRIES: usize = 1_000;
 
@@ -27,7 +29,7 @@ impl Local {
         let log = open_log(dir)?;
         let views = {
             let _entered = runtime.enter();
-            Views::open(log.clone()).map_err(Failure::unreachable)?
+            Views::open_with(log.clone(), checkpoint_key()?).map_err(Failure::unreachable)?
         };
         Ok(Self {
             log,
@@ -71,6 +73,14 @@ impl Local {
     pub(crate) fn close(self) -> Result<(), Failure> {
         self.views.close();
         self.log.close().map_err(Failure::unreachable)
+    }
+}
+
+/// The key that signs checkpoints, when it is not in the data directory.
+pub(crate) fn checkpoint_key() -> Result<KeySource, Failure> {
+    match std::env::var_os(CHECKPOINT_KEY_VARIABLE) {
+        Some(path) => KeySource::read(Path::new(&path)).map_err(Failure::unreachable),
+        None => Ok(KeySource::default()),
     }
 }
 

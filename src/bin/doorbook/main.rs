@@ -4,6 +4,7 @@
 //! `place`, `server` and `local` say where the data is and how it is reached; `progress`, `entries` and
 //! `output` how it is shown.
 
+mod checkpoint;
 mod demo;
 mod entries;
 mod failure;
@@ -15,12 +16,14 @@ mod output;
 mod place;
 mod progress;
 mod projections;
+mod proof;
 mod rebuild_projection;
 mod serve;
 mod server;
 mod tail;
 mod token;
 mod verify;
+mod verify_proof;
 
 use std::process::ExitCode;
 
@@ -54,7 +57,10 @@ enum Command {
     Tail(tail::TailArgs),
     Projections(projections::ProjectionsArgs),
     RebuildProjection(rebuild_projection::RebuildArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
+    Proof(proof::ProofArgs),
     Verify(verify::VerifyArgs),
+    VerifyProof(verify_proof::VerifyProofArgs),
 }
 
 fn main() -> ExitCode {
@@ -67,7 +73,10 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::run(&args),
         Command::Projections(args) => projections::run(&args),
         Command::RebuildProjection(args) => rebuild_projection::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Proof(args) => proof::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::VerifyProof(args) => verify_proof::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

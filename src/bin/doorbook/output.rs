@@ -12,6 +12,11 @@ pub(crate) fn data(line: impl Display) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{line}").map_err(Failure::output)
 }
 
+/// Text that ends its last line itself.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    write!(io::stdout().lock(), "{text}").map_err(Failure::output)
+}
+
 /// A value as one line of JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     data(serde_json::to_string(value).map_err(Failure::check)?)

@@ -47,21 +47,29 @@ impl PlaceArgs {
 
 /// Opens the log of a directory that has one, and says what opening had to mend.
 pub(crate) fn open_log(dir: &Path) -> Result<Log, Failure> {
+    try_open_log(dir)?.map_err(Failure::check)
+}
+
+/// The same, for who has something to say about a damaged log.
+pub(crate) fn try_open_log(dir: &Path) -> Result<Result<Log, OpenError>, Failure> {
     if !dir.join("log").is_dir() {
         return Err(Failure::unreachable(anyhow::anyhow!(
             "{} holds no doorbook data; `doorbook serve --data {0}` makes some",
             dir.display()
         )));
     }
-    let (log, report) = Log::open(dir).map_err(|error| match error {
+    let (log, report) = match Log::open(dir) {
+        Ok(opened) => opened,
         // Not a matter of the place but of what lies there: a failed check.
-        OpenError::Damaged { .. } => Failure::check(error),
-        OpenError::InUse { .. }
-        | OpenError::Newer { .. }
-        | OpenError::Io { .. }
-        | OpenError::Store(_)
-        | OpenError::Keys(_) => Failure::unreachable(error),
-    })?;
+        Err(error @ OpenError::Damaged { .. }) => return Ok(Err(error)),
+        Err(
+            error @ (OpenError::InUse { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Io { .. }
+            | OpenError::Store(_)
+            | OpenError::Keys(_)),
+        ) => return Err(Failure::unreachable(error)),
+    };
     for sentence in &report.mended {
         say(sentence);
     }
@@ -70,5 +78,5 @@ pub(crate) fn open_log(dir: &Path) -> Result<Log, Failure> {
             "cut a tail that was never acknowledged, from offset {offset} on"
         ));
     }
-    Ok(log)
+    Ok(Ok(log))
 }

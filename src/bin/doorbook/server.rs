@@ -98,6 +98,18 @@ impl Server {
         ))))
     }
 
+    /// An answer that is text and no JSON.
+    pub(crate) fn text(&self, path: &str, query: &Query<'_>) -> Result<String, Failure> {
+        let response = self.get_response(path, query, None)?;
+        if response.status().as_u16() >= 400 {
+            return Err(self.read(response)?.failure());
+        }
+        (response.into_body().into_with_config())
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()
+            .map_err(|error| self.unreachable(error))
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
         let request = self.signed(self.agent.post(self.url(path)));
         let response = request

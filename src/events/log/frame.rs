@@ -28,11 +28,23 @@ const MAGIC: [u8; 4] = *b"DBFR";
 /// SHA-256 of a whole frame, which holds the hash of the one before: so it stands for all of them.
 pub(super) type ChainHash = [u8; 32];
 
+pub type LeafHash = [u8; 32];
+
 /// What the first frame has for the frame before.
 pub(super) const GENESIS: ChainHash = [0; 32];
 
 pub(super) fn chain_hash(frame: &[u8]) -> ChainHash {
     Sha256::digest(frame).into()
+}
+
+/// What stands for a record in the Merkle tree over the log: the leaf hash of RFC 6962, section 2.1,
+/// over the record's bytes as they are in the frame. Sealed parts are hashed sealed.
+#[must_use]
+pub fn leaf_hash(record: &[u8]) -> LeafHash {
+    Sha256::new_with_prefix([0])
+        .chain_update(record)
+        .finalize()
+        .into()
 }
 
 /// Lays the header in front of the records, in the [`HEADER_BYTES`] left free for it.

@@ -24,6 +24,7 @@ mod witness;
 mod writer;
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -32,6 +33,7 @@ use std::{
 use tokio::sync::watch;
 
 pub use error::{AppendError, OpenError, ReadError};
+pub use frame::{LeafHash, leaf_hash};
 pub use sequencer::Durable;
 pub use verify::VerifyReport;
 
@@ -99,6 +101,12 @@ impl Log {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The data directory; none for a log in memory.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.threads.witness_path().and_then(Path::parent)
     }
 
     /// Highest durable offset.
@@ -176,6 +184,23 @@ impl Log {
         self.shared.get(offset)
     }
 
+    /// The [`leaf_hash`] of each durable record after `after`, in order, at most `limit`. Reads frames
+    /// and decodes nothing: for the tree over the log.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn leaves(&self, after: Offset, limit: usize) -> Result<Vec<LeafHash>, ReadError> {
+        self.shared.leaves(after, limit)
+    }
+
+    /// The bytes of a durable record, which [`crate::events::codec::decode`] reads.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn record(&self, offset: Offset) -> Result<Option<Vec<u8>>, ReadError> {
+        self.shared.record(offset)
+    }
+
     /// Gatherings that have durable events, in the order they were created.
     #[must_use]
     pub fn gatherings(&self) -> Vec<GatheringId> {
@@ -212,7 +237,22 @@ impl Log {
     /// # Errors
     /// See [`OpenError`]: what would have kept the log from opening, or an event that does not decode.
     pub fn verify(&self, progress: &mut dyn FnMut(Offset)) -> Result<VerifyReport, OpenError> {
-        verify::verify(&self.shared, self.threads.witness_path(), progress)
+        self.verify_leaves(&mut |last, _| {
+            progress(last);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, which hands over the [`leaf_hash`] of every record on the way, a frame at a time, with the
+    /// offset of its last one. What is handed over has been checked; a break ends the pass early.
+    ///
+    /// # Errors
+    /// See [`Self::verify`].
+    pub fn verify_leaves(
+        &self,
+        leaves: &mut dyn FnMut(Offset, &[LeafHash]) -> ControlFlow<()>,
+    ) -> Result<VerifyReport, OpenError> {
+        verify::verify(&self.shared, self.threads.witness_path(), leaves)
     }
 
     /// Cheap numbers for metrics.
@@ -254,5 +294,7 @@ pub struct Statistics {
 pub(crate) mod conformance;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+pub(crate) mod forger;
 #[cfg(test)]
 pub(crate) mod gate;

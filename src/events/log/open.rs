@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{
     Log, OpenError, OpenReport,
     recent::Recent,
-    scan::{Depth, Scan, Scanned, damaged},
+    scan::{Scan, Scanned, damaged},
     sequencer::Sequencer,
     sled_store::{SledStore, StoreFailure},
     store::FrameStore,
@@ -43,8 +43,8 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     }
     let mut report = OpenReport::default();
     let store = open_store(&data_dir.join("log"), lock, &found, &mut report)?;
-    let Scanned { scan, torn } = Scan::run(&store, found.stamp(), Depth::Headers, &mut |_| {})
-        .map_err(|error| in_dir(error, data_dir))?;
+    let Scanned { scan, torn } =
+        Scan::run(&store, found.stamp()).map_err(|error| in_dir(error, data_dir))?;
     report.head = scan.head;
     let mut witness = match &found {
         Found::Stamp(stamp, _) => Witness::open(&witness_path, *stamp),
@@ -79,7 +79,7 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
 
 /// A log over any store, with nothing else on disk.
 pub(super) fn over(store: Arc<dyn FrameStore>) -> Result<Log, OpenError> {
-    let Scanned { scan, .. } = Scan::run(&*store, None, Depth::Headers, &mut |_| {})?;
+    let Scanned { scan, .. } = Scan::run(&*store, None)?;
     let (keys, snapshots) = (Keys::in_memory(), Snapshots::none());
     start(scan, store, keys, None, snapshots, Epoch::generate())
         .map_err(|error| OpenError::io(Path::new("memory"), error))

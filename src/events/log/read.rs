@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    PAGE_EVENTS_MAX, ReadError,
-    frame::{Frame, FrameError},
+    LeafHash, PAGE_EVENTS_MAX, ReadError,
+    frame::{self, Frame, FrameError},
     writer::Shared,
 };
 use crate::events::{
@@ -91,6 +91,33 @@ impl Shared {
             Some(after) => Ok(self.read(after, 1)?.pop()),
             None => Ok(None),
         }
+    }
+
+    /// The hashes of the records after `after`, at most `limit`.
+    pub(super) fn leaves(&self, after: Offset, limit: usize) -> Result<Vec<LeafHash>, ReadError> {
+        let head = self.head();
+        let mut leaves = Vec::new();
+        let mut next = after.saturating_add(1);
+        while next <= head && leaves.len() < limit {
+            next = self.read_frame(next, &mut |record| {
+                leaves.push(frame::leaf_hash(record.bytes()));
+                Ok(go_on(leaves.len() < limit))
+            })?;
+        }
+        Ok(leaves)
+    }
+
+    /// The bytes of a durable record.
+    pub(super) fn record(&self, offset: Offset) -> Result<Option<Vec<u8>>, ReadError> {
+        if offset == 0 || offset > self.head() {
+            return Ok(None);
+        }
+        let mut bytes = None;
+        self.read_frame(offset, &mut |record| {
+            bytes = Some(record.bytes().to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(bytes)
     }
 
     /// Shows the records from `from` on in the frame that holds it; gives the offset after the frame.

@@ -1,5 +1,6 @@
 //! One pass over all frames: is it one unbroken history, the one that the witness saw, and what is
-//! in it? Opening builds its indexes from it, verifying decodes everything besides.
+//! in it? Opening builds its indexes from it; `verify` looks deeper and shares its words for what is
+//! wrong.
 
 use std::collections::HashMap;
 
@@ -34,15 +35,6 @@ pub(super) struct Scan {
     pub(super) chain: ChainHash,
     pub(super) last_recorded_at: Timestamp,
     pub(super) frames: u64,
-    depth: Depth,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Depth {
-    /// Headers, and what the indexes need.
-    Headers,
-    /// Every event, decoded whole.
-    Everything,
 }
 
 /// A pass that came to the end, or to a torn frame that may be cut.
@@ -53,13 +45,8 @@ pub(super) struct Scanned {
 }
 
 impl Scan {
-    /// Reads every frame. `progress` is told the head after each.
-    pub(super) fn run(
-        store: &dyn FrameStore,
-        stamp: Option<&Stamp>,
-        depth: Depth,
-        progress: &mut dyn FnMut(Offset),
-    ) -> Result<Scanned, OpenError> {
+    /// Reads the headers of every frame.
+    pub(super) fn run(store: &dyn FrameStore, stamp: Option<&Stamp>) -> Result<Scanned, OpenError> {
         let mut scan = Self {
             index: Index::default(),
             codes: Codes::default(),
@@ -68,7 +55,6 @@ impl Scan {
             chain: GENESIS,
             last_recorded_at: Timestamp(i64::MIN),
             frames: 0,
-            depth,
         };
         let mut torn: Option<(Offset, &'static str)> = None;
         for entry in store.frames() {
@@ -78,17 +64,12 @@ impl Scan {
                 return Err(damaged(first, what));
             }
             match scan.frame(key, &bytes, stamp) {
-                Ok(()) => progress(scan.head),
+                Ok(()) => {}
                 Err(Fault::Torn(what)) => torn = Some((scan.head + 1, what)),
                 Err(Fault::Broken(error)) => return Err(error),
             }
         }
-        let witnessed = stamp.map_or(0, |stamp| stamp.offset);
-        if scan.head < witnessed {
-            let (first, what) = torn.unwrap_or((scan.head + 1, "it and what follows are missing"));
-            let detail = format!("{what}; offset {witnessed} was durable");
-            return Err(damaged(first, detail));
-        }
+        reaches(scan.head, torn, stamp)?;
         let torn = torn.map(|(first, _)| first);
         Ok(Scanned { scan, torn })
     }
@@ -98,19 +79,8 @@ impl Scan {
         if key != next {
             return Err(Fault::broken(next, "it is missing"));
         }
-        let frame = Frame::parse(bytes).map_err(|error| match error {
-            FrameError::Damaged(what) => Fault::Torn(what),
-            FrameError::Newer(found) => Fault::Broken(newer(found.into(), frame::FORMAT.into())),
-        })?;
-        if frame.first != next {
-            return Err(Fault::broken(next, "another frame is in its place"));
-        }
-        if frame.previous != self.chain {
-            return Err(Fault::broken(
-                next,
-                "it does not follow what comes before it",
-            ));
-        }
+        let frame = Frame::parse(bytes).map_err(Fault::frame)?;
+        follows(next, &self.chain, (frame.first, &frame.previous))?;
         for record in frame.records() {
             let offset = self.head + 1;
             record
@@ -119,7 +89,7 @@ impl Scan {
         }
         self.chain = frame::chain_hash(bytes);
         self.frames += 1;
-        self.witness(&frame, stamp)
+        witnessed((frame.first, frame.last()), &self.chain, stamp)
     }
 
     fn record(&mut self, record: &Record<'_>, first: Offset) -> Result<(), DecodeError> {
@@ -131,47 +101,88 @@ impl Scan {
         if let Some(code) = record.registered_code()? {
             self.codes.registered(code, gathering);
         }
-        if self.depth == Depth::Everything || record.is_erasure() {
-            let decoded = record.decode()?;
-            if record.is_erasure()
-                && let Some(subject) = decoded.event.subject()
-            {
-                let erased = self.erased.entry(gathering).or_default();
-                erased.push(subject.participant.to_bytes());
-            }
+        if record.is_erasure()
+            && let Some(subject) = record.decode()?.event.subject()
+        {
+            let erased = self.erased.entry(gathering).or_default();
+            erased.push(subject.participant.to_bytes());
         }
         self.last_recorded_at = record.recorded_at();
         self.index.note(gathering, first, record.offset());
         self.head = record.offset();
         Ok(())
     }
+}
 
-    /// The witness saw the chain at the end of one frame: there it must be the same.
-    fn witness(&self, frame: &Frame<'_>, stamp: Option<&Stamp>) -> Result<(), Fault> {
-        match stamp {
-            Some(stamp) if stamp.offset < frame.first || stamp.offset > frame.last() => Ok(()),
-            Some(stamp) if stamp.offset == frame.last() && stamp.chain == self.chain => Ok(()),
-            Some(_) => Err(Fault::broken(
-                frame.first,
-                "the history up to here is not the one that was witnessed",
-            )),
-            None => Ok(()),
-        }
+/// A frame's first offset and its word for the frame before must be what the history so far asks for.
+pub(super) fn follows(
+    next: Offset,
+    chain: &ChainHash,
+    (first, previous): (Offset, &ChainHash),
+) -> Result<(), Fault> {
+    if first != next {
+        return Err(Fault::broken(next, "another frame is in its place"));
+    }
+    if previous != chain {
+        return Err(Fault::broken(
+            next,
+            "it does not follow what comes before it",
+        ));
+    }
+    Ok(())
+}
+
+/// The witness saw the chain at the end of one frame: there it must be the same.
+pub(super) fn witnessed(
+    (first, last): (Offset, Offset),
+    chain: &ChainHash,
+    stamp: Option<&Stamp>,
+) -> Result<(), Fault> {
+    match stamp {
+        Some(stamp) if stamp.offset < first || stamp.offset > last => Ok(()),
+        Some(stamp) if stamp.offset == last && stamp.chain == *chain => Ok(()),
+        Some(_) => Err(Fault::broken(
+            first,
+            "the history up to here is not the one that was witnessed",
+        )),
+        None => Ok(()),
     }
 }
 
-enum Fault {
+/// A history that ends at `head` must reach what was witnessed.
+pub(super) fn reaches(
+    head: Offset,
+    torn: Option<(Offset, &'static str)>,
+    stamp: Option<&Stamp>,
+) -> Result<(), OpenError> {
+    let witnessed = stamp.map_or(0, |stamp| stamp.offset);
+    if head >= witnessed {
+        return Ok(());
+    }
+    let (first, what) = torn.unwrap_or((head + 1, "it and what follows are missing"));
+    let detail = format!("{what}; offset {witnessed} was durable");
+    Err(damaged(first, detail))
+}
+
+pub(super) enum Fault {
     /// The frame itself is bad. At the very end, above the witness, it may be cut.
     Torn(&'static str),
     Broken(OpenError),
 }
 
 impl Fault {
-    fn broken(offset: Offset, detail: &str) -> Self {
+    pub(super) fn frame(error: FrameError) -> Self {
+        match error {
+            FrameError::Damaged(what) => Self::Torn(what),
+            FrameError::Newer(found) => Self::Broken(newer(found.into(), frame::FORMAT.into())),
+        }
+    }
+
+    pub(super) fn broken(offset: Offset, detail: &str) -> Self {
         Self::Broken(damaged(offset, detail))
     }
 
-    fn record(offset: Offset, error: DecodeError) -> Self {
+    pub(super) fn record(offset: Offset, error: DecodeError) -> Self {
         Self::Broken(match error {
             DecodeError::UnknownType { schema, .. } => {
                 newer(schema.into(), schema.saturating_sub(1).into())
