@@ -2,10 +2,7 @@
 //! followed by the real views, closed with all that a server leaves behind; and everything that
 //! anybody can read in such a directory.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use doorbook::{
     commands::{
@@ -20,10 +17,8 @@ use doorbook::{
         undo::{Undo, UndoAuthority},
     },
     events::{
-        event::{
-            ActorRole, CapacityMode, GatheringDetails, Person, Reentry, RegistrationPolicy,
-        },
-        ids::{Code, CommandId, CorrelationId, GatheringId},
+        event::{ActorRole, CapacityMode, GatheringDetails, Person, Reentry, RegistrationPolicy},
+        ids::{Code, CommandId, CorrelationId},
         log::Log,
         recorded::Recorded,
         time::Timestamp,
@@ -38,6 +33,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::verdict::Kept;
 use crate::log_history::{data_dir, read_all};
 
 /// Enough for each view to save its state.
@@ -47,8 +43,8 @@ const PAGE: usize = 1_000;
 
 pub(super) struct Book {
     dir: TempDir,
-    /// Kept outside, as an auditor would: signed at the head.
-    pub(super) checkpoint: PathBuf,
+    /// Signed at the head, and not in the directory.
+    pub(super) kept: Kept,
     pub(super) content: Content,
     _outside: TempDir,
 }
@@ -56,7 +52,10 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn write() -> Self {
         let (dir, outside) = (data_dir(), data_dir());
-        let checkpoint = outside.path().join("checkpoint");
+        let kept = Kept {
+            checkpoint: outside.path().join("checkpoint"),
+            key: outside.path().join("key"),
+        };
         let runtime = runtime();
         let entered = runtime.enter();
         let (log, _) = Log::open(dir.path()).unwrap();
@@ -67,15 +66,16 @@ impl Book {
             gathering(&runtime, &handler, name, &mut number);
         }
         let signed = runtime.block_on(views.checkpoint()).unwrap();
-        std::fs::write(&checkpoint, signed.note).unwrap();
+        std::fs::write(&kept.checkpoint, signed.note).unwrap();
         handler.close();
         views.close();
         log.close().unwrap();
         drop(entered);
+        std::fs::copy(dir.path().join("integrity/verifier-keys"), &kept.key).unwrap();
         let content = Content::read(dir.path());
         Self {
             dir,
-            checkpoint,
+            kept,
             content,
             _outside: outside,
         }
@@ -108,15 +108,25 @@ impl Content {
                 limit: PAGE,
                 ..ParticipantsQuery::default()
             };
-            let page = runtime.block_on(views.participants(gathering, query)).unwrap();
-            people.extend(page.results.iter().map(|it| serde_json::to_value(it).unwrap()));
+            let page = runtime
+                .block_on(views.participants(gathering, query))
+                .unwrap();
+            people.extend(
+                page.results
+                    .iter()
+                    .map(|it| serde_json::to_value(it).unwrap()),
+            );
             let query = HistoryQuery {
                 gathering: Some(gathering),
                 limit: PAGE,
                 ..HistoryQuery::default()
             };
             let page = runtime.block_on(views.history(query)).unwrap();
-            history.extend(page.results.iter().map(|it| serde_json::to_value(it).unwrap()));
+            history.extend(
+                page.results
+                    .iter()
+                    .map(|it| serde_json::to_value(it).unwrap()),
+            );
         }
         let content = Self {
             events: read_all(&log),
@@ -164,7 +174,9 @@ fn gathering(runtime: &Runtime, handler: &CommandHandler, name: &str, number: &m
         registration: RegistrationPolicy::Staff,
     };
     let create = Command::CreateGathering(CreateGathering { details });
-    runtime.block_on(handler.handle(gathering, create, first)).unwrap();
+    runtime
+        .block_on(handler.handle(gathering, create, first))
+        .unwrap();
     let mut waiting = Vec::new();
     for at in 0..PEOPLE + SCANS {
         let command = command(name, at);
@@ -179,7 +191,6 @@ fn gathering(runtime: &Runtime, handler: &CommandHandler, name: &str, number: &m
     for submitted in waiting {
         runtime.block_on(submitted.durable()).unwrap();
     }
-    let _: GatheringId = gathering;
 }
 
 /// Everybody registers; then people come and go, show tickets twice, are taken back, and two cancel.

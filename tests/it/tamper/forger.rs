@@ -52,11 +52,22 @@ pub(super) struct Forgery {
     /// Which offsets were touched, where it is known.
     pub(super) offsets: Option<RangeInclusive<u64>>,
     pub(super) changed_a_byte: bool,
+    /// Everything that was derived from the log is gone, what was signed included. Nothing in the
+    /// directory can tell then; what was kept elsewhere has to.
+    pub(super) forgets_all_proof: bool,
 }
 
 impl Forgery {
     pub(super) fn commit(dir: &Path, chance: &mut Chance) -> Self {
         let target = Target::ALL[chance.below(Target::ALL.len() as u64) as usize];
+        let mut forgery = Self::of(target, dir, chance);
+        if forgery.rewrites_history() {
+            forgery.cover_up(dir, chance);
+        }
+        forgery
+    }
+
+    fn of(target: Target, dir: &Path, chance: &mut Chance) -> Self {
         match target {
             Target::LogFile => in_file(target, dir, &files(dir, "log"), chance),
             Target::Record => record(dir, chance),
@@ -69,7 +80,30 @@ impl Forgery {
         }
     }
 
-    /// What no view and no checksum may be left alone with.
+    /// A forger who thinks of more than the log also takes away what the tree is kept in, so that it
+    /// is made anew, or even all that was ever derived and signed.
+    fn cover_up(&mut self, dir: &Path, chance: &mut Chance) {
+        let cover = match chance.below(6) {
+            0 | 1 => {
+                fs::remove_file(dir.join("integrity/hashes")).unwrap();
+                fs::remove_file(dir.join("integrity/state")).unwrap();
+                "; the kept hashes are gone"
+            }
+            2 => {
+                fs::remove_dir_all(dir.join("integrity")).unwrap();
+                fs::remove_dir_all(dir.join("snapshots")).unwrap();
+                self.forgets_all_proof = true;
+                "; all that was derived and signed is gone"
+            }
+            _ => "",
+        };
+        self.what.push_str(cover);
+        if !cover.is_empty() {
+            // What is signed covers a span; where in it is not known.
+            self.offsets = None;
+        }
+    }
+
     pub(super) fn rewrites_history(&self) -> bool {
         matches!(self.target, Target::Record | Target::Order | Target::Tail)
     }
@@ -89,8 +123,15 @@ fn files(dir: &Path, below: &str) -> Vec<PathBuf> {
 fn in_file(target: Target, dir: &Path, files: &[PathBuf], chance: &mut Chance) -> Forgery {
     let file = &files[chance.below(files.len() as u64) as usize];
     let mut bytes = fs::read(dir.join(file)).unwrap();
-    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |at| at + 1);
-    let range = if chance.below(8) == 0 { bytes.len() } else { used };
+    let used = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(1, |at| at + 1);
+    let range = if chance.below(8) == 0 {
+        bytes.len()
+    } else {
+        used
+    };
     let at = chance.below(range as u64) as usize;
     let what = change(&mut bytes, at, chance);
     fs::write(dir.join(file), bytes).unwrap();
@@ -99,6 +140,7 @@ fn in_file(target: Target, dir: &Path, files: &[PathBuf], chance: &mut Chance) -
         what: format!("{}: {what}", file.display()),
         offsets: None,
         changed_a_byte: true,
+        forgets_all_proof: false,
     }
 }
 
@@ -111,7 +153,11 @@ fn change(bytes: &mut [u8], at: usize, chance: &mut Chance) -> String {
         1 + chance.below(255) as u8
     };
     bytes[at] ^= mask;
-    format!("byte {at} of {} from {before:#04x} to {:#04x}", bytes.len(), bytes[at])
+    format!(
+        "byte {at} of {} from {before:#04x} to {:#04x}",
+        bytes.len(),
+        bytes[at]
+    )
 }
 
 fn record(dir: &Path, chance: &mut Chance) -> Forgery {
@@ -134,6 +180,7 @@ fn record(dir: &Path, chance: &mut Chance) -> Forgery {
         what,
         offsets: Some(offsets),
         changed_a_byte,
+        forgets_all_proof: false,
     }
 }
 
@@ -169,6 +216,7 @@ fn order(dir: &Path, chance: &mut Chance) -> Forgery {
         ),
         offsets: Some(offsets),
         changed_a_byte: true,
+        forgets_all_proof: false,
     }
 }
 
@@ -188,6 +236,7 @@ fn tail(dir: &Path, chance: &mut Chance) -> Forgery {
         what: format!("{keep} of {head} events are left"),
         offsets: Some(keep..=head),
         changed_a_byte: true,
+        forgets_all_proof: false,
     }
 }
 
@@ -208,6 +257,7 @@ fn view_row(dir: &Path, chance: &mut Chance) -> Forgery {
         what: format!("{}: {what}", file.display()),
         offsets: None,
         changed_a_byte: true,
+        forgets_all_proof: false,
     }
 }
 

@@ -24,10 +24,12 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn open(dir: &Path) -> Self {
-        let config = sled::Config::new().path(dir.join("log")).segment_size(SEGMENT_BYTES);
+        let config = sled::Config::new()
+            .path(dir.join("log"))
+            .segment_size(SEGMENT_BYTES);
         let db: sled::Db = config.open().unwrap();
         let (mut frames, mut keys) = (Vec::new(), Vec::new());
-        for entry in &db {
+        for entry in db.iter() {
             let (key, frame) = entry.unwrap();
             keys.push(u64::from_be_bytes(key.as_ref().try_into().unwrap()));
             frames.push(records(&frame[HEADER_BYTES..]));
