@@ -28,6 +28,14 @@ pub(super) fn ok(body: &impl Serialize) -> Result<Response, Problem> {
     json(StatusCode::OK, body, None)
 }
 
+/// What was read; as of an earlier moment, with the offset it stands at.
+pub(super) fn read(body: &impl Serialize, at: Option<Offset>) -> Result<Response, Problem> {
+    match at {
+        Some(offset) => done(StatusCode::OK, body, offset),
+        None => ok(body),
+    }
+}
+
 /// A page of at most `limit` of the results, of which one more was asked for; `position`: what goes into
 /// `after` to begin behind one of them.
 pub(super) fn page<T: Serialize>(

@@ -25,11 +25,6 @@ pub(super) struct Json<T>(pub T);
 /// The same, where no body at all means the default.
 pub(super) struct OptionalJson<T>(pub T);
 
-/// No query parameters: one that is ignored would be answered with something else than was asked.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParams {}
-
 /// Query parameters.
 pub(super) struct Params<T>(pub T);
 
@@ -279,7 +274,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// # Errors
+/// 400 or 422, naming the field that is not as it should be.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde takes a list for a struct, field by field; a body is an object.
     let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice(bytes) {

@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App, answer,
-    caller::{Caller, Seat},
-    extract::{IdempotencyKey, InGathering, Json, NoParams, Params},
+    as_of::AsOfParams,
+    caller::Caller,
+    extract::{IdempotencyKey, InGathering, Json, Params},
     fields,
     problem::Problem,
 };
@@ -194,17 +195,26 @@ pub(super) async fn list(
 
 /// An event, with counts
 #[utoipa::path(get, path = "/api/events/{event_id}", tag = "events",
-    params(("event_id" = String, Path, format = Uuid)), responses(
+    params(("event_id" = String, Path, format = Uuid), AsOfParams), responses(
     (status = 200, description = "The event", body = Gathering),
 ))]
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     InGathering(id): InGathering,
-    Params(NoParams {}): Params<NoParams>,
+    Params(AsOfParams { as_of }): Params<AsOfParams>,
 ) -> Result<Response, Problem> {
-    let Seat { row, standing, .. } = caller.seat(&app, id)?;
-    answer::ok(&as_of_row(&row, standing.allows(Action::ChangeGathering)))
+    let seat = caller.seat(&app, id)?;
+    let with_team = seat.standing.allows(Action::ChangeGathering);
+    let Some(moment) = as_of else {
+        return answer::ok(&as_of_row(&seat.row, with_team));
+    };
+    let at = moment.offset(&app, &caller, &seat).await?;
+    let mut then = app.views.gathering_as_of(id, at).await?;
+    if with_team {
+        then.team = Some(members_at(&app, id, at).await?);
+    }
+    answer::read(&then, Some(at))
 }
 
 impl NewGathering {

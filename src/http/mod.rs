@@ -6,6 +6,8 @@
 
 mod admin;
 mod answer;
+mod arrivals;
+mod as_of;
 mod caller;
 mod door;
 mod door_tokens;
@@ -22,6 +24,7 @@ pub mod places;
 mod problem;
 mod proofs;
 mod registration;
+mod scan_batch;
 mod scan_result;
 mod scans;
 mod service_team;

@@ -24,11 +24,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, admin,
+    App, admin, arrivals,
     caller::Caller,
     door, door_tokens, gatherings, health, history, import, metrics, participants,
     problem::{self, Problem},
-    proofs, registration, scans, service_team, session,
+    proofs, registration, scan_batch, scans, service_team, session,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -88,10 +88,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::check_in))
         .routes(routes!(scans::check_out))
         .routes(routes!(scans::scan))
+        .routes(routes!(scan_batch::batch))
         .routes(routes!(scans::undo))
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))
         .routes(routes!(participants::show))
+        .routes(routes!(arrivals::show))
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))
         .routes(routes!(history::log))

@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     App,
     answer::{self, Page},
+    as_of::{AsOfParams, Moment},
     caller::Caller,
-    extract::{InGathering, NoParams, OfTicket, Params},
+    extract::{InGathering, OfTicket, Params},
     fields::{self, FILTER_CHARS_MAX},
     problem::Problem,
 };
@@ -36,6 +37,9 @@ pub(super) struct SearchParams {
     /// 1 to 1,000; 100 when left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// As it was right after this offset, or at this time (RFC 3339); `next` is good for the same.
+    #[param(value_type = Option<String>)]
+    as_of: Option<Moment>,
 }
 
 /// A participant's status, or where they are.
@@ -75,32 +79,42 @@ pub(super) async fn list(
         after: params.after,
         limit: answer::page_limit(params.limit)?,
     };
-    let page = app.views.participants(id, query).await?;
-    answer::ok(&Page::<Arc<Participant>> {
+    let (page, at) = match &params.as_of {
+        None => (app.views.participants(id, query).await?, None),
+        Some(moment) => {
+            let at = moment.offset(&app, &caller, &seat).await?;
+            let page = app.views.participants_as_of(id, query, at).await?;
+            (page, Some(at))
+        }
+    };
+    let page = Page::<Arc<Participant>> {
         results: page.results,
         next: page.next,
-    })
+    };
+    answer::read(&page, at)
 }
 
 /// A participant, by the ticket's code
 #[utoipa::path(get, path = "/api/events/participants/{event_pax_id}", tag = "participants",
-    params(("event_pax_id" = String, Path, max_length = 128)), responses(
+    params(("event_pax_id" = String, Path, max_length = 128), AsOfParams), responses(
     (status = 200, description = "The participant", body = Participant),
 ))]
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     OfTicket(code): OfTicket,
-    Params(NoParams {}): Params<NoParams>,
+    Params(AsOfParams { as_of }): Params<AsOfParams>,
 ) -> Result<Response, Problem> {
     let seat = caller.seat_of_ticket(&app, &code)?;
     caller.require(&seat, Action::ReadParticipants)?;
-    let participant = app
-        .views
-        .participant(&code)
-        .await?
-        .ok_or_else(Problem::unknown_code)?;
-    answer::ok(&participant)
+    let (participant, at) = match as_of {
+        None => (app.views.participant(&code).await?, None),
+        Some(moment) => {
+            let at = moment.offset(&app, &caller, &seat).await?;
+            (app.views.participant_as_of(&code, at).await?, Some(at))
+        }
+    };
+    answer::read(&participant.ok_or_else(Problem::unknown_code)?, at)
 }
 
 impl StatusParam {

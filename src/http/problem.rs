@@ -105,6 +105,11 @@ impl Problem {
         )
     }
 
+    /// For an answer that holds several.
+    pub(super) fn into_body(self) -> Body {
+        self.0.body
+    }
+
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.body.more.insert(name.to_owned(), value.into());
@@ -270,6 +275,11 @@ impl From<ViewError> for Problem {
             )
             .with("offset", at)
             .retry_after(Duration::from_secs(1)),
+            ViewError::Future { head } => Self::field(
+                "as_of",
+                format!("must be a moment that has come; the log is at offset {head}"),
+            )
+            .with("head", head),
             ViewError::BadPosition => Self::field("after", "must be the `next` of an earlier page"),
             ViewError::Log(error) => error.into(),
             ViewError::Rebuild(reason) => Self::new(StatusCode::CONFLICT, "rebuild", reason),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::Action,
     commands::{
-        Accepted, Command, CommandError,
+        Accepted, Command, CommandError, Context,
         cancel::Cancel,
         check_in::CheckIn,
         check_out::CheckOut,
@@ -56,7 +56,7 @@ pub(super) struct AtDoor {
 pub(super) struct TicketScan {
     /// What the ticket's QR holds.
     code: String,
-    direction: Direction,
+    pub(super) direction: Direction,
     /// The client's name for this scan: the same id is the same scan. May be `Idempotency-Key` instead.
     #[schema(value_type = Option<String>, max_length = 128)]
     scan_id: Option<CommandId>,
@@ -168,36 +168,91 @@ pub(super) async fn scan(
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::Scan)?;
     let direction = body.direction;
-    let command_id = key.or(body.scan_id.clone())?;
-    if command_id.is_none() {
-        return Err(Problem::field(
-            "scan_id",
-            "is missing: give each scan an id of its own",
-        ));
-    }
-    let details = scan_details(&caller, &seat, &body)?;
-    // Any QR may be held before a reader: what cannot be a code is one that nobody has.
-    let Ok(code) = Code::parse(body.code.trim()) else {
-        return nobody(&app, &seat, direction, &caller);
-    };
-    let command = Command::Scan(ScanTicket {
-        code,
-        direction,
-        details,
-    });
-    match app
-        .run(id, command, caller.context(seat.standing, command_id))
-        .await
-    {
-        Ok(accepted) => {
-            let result = scan_result::of(&app, &accepted, &seat).await?;
-            answer::done(StatusCode::OK, &result, accepted.recorded.offset)
+    let result = match TicketCommand::new(&caller, &seat, key, &body)? {
+        TicketCommand::Scan(scan) => {
+            let (command, context) = *scan;
+            let outcome = app.run(id, command, context).await;
+            answered(&app, &caller, &seat, direction, outcome).await?
         }
+        TicketCommand::NoCode => nobody(&app, &caller, &seat, direction)?,
+    };
+    answer::done(StatusCode::OK, &result.scan, result.offset)
+}
+
+/// What a scan at an event's door asks of the handler.
+pub(super) enum TicketCommand {
+    Scan(Box<(Command, Context)>),
+    /// Any QR may be held before a reader: what cannot be a code is one that nobody has.
+    NoCode,
+}
+
+impl TicketCommand {
+    pub(super) fn new(
+        caller: &Caller,
+        seat: &Seat,
+        key: IdempotencyKey,
+        body: &TicketScan,
+    ) -> Result<Self, Problem> {
+        let command_id = key.or(body.scan_id.clone())?;
+        if command_id.is_none() {
+            return Err(Problem::field(
+                "scan_id",
+                "is missing: give each scan an id of its own",
+            ));
+        }
+        let details = scan_details(caller, seat, body)?;
+        let Ok(code) = Code::parse(body.code.trim()) else {
+            return Ok(Self::NoCode);
+        };
+        let command = Command::Scan(ScanTicket {
+            code,
+            direction: body.direction,
+            details,
+        });
+        let context = caller.context(seat.standing, command_id);
+        Ok(Self::Scan(Box::new((command, context))))
+    }
+}
+
+/// The result and the offset at which its counts stand.
+pub(super) struct Answered {
+    pub(super) scan: ScanResult,
+    pub(super) offset: Offset,
+}
+
+/// What a scan at an event's door answers.
+pub(super) async fn answered(
+    app: &App,
+    caller: &Caller,
+    seat: &Seat,
+    direction: Direction,
+    outcome: Result<Accepted, CommandError>,
+) -> Result<Answered, Problem> {
+    match outcome {
+        Ok(accepted) => Ok(Answered {
+            scan: scan_result::of(app, &accepted, seat).await?,
+            offset: accepted.recorded.offset,
+        }),
         Err(CommandError::Refused(Refusal::UnknownCode { .. })) => {
-            nobody(&app, &seat, direction, &caller)
+            nobody(app, caller, seat, direction)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The answer to a code that no ticket has; nothing is recorded.
+pub(super) fn nobody(
+    app: &App,
+    caller: &Caller,
+    seat: &Seat,
+    direction: Direction,
+) -> Result<Answered, Problem> {
+    // The counts are those after the scans this caller has seen answered.
+    let row = app.views.row(seat.id).ok_or_else(Problem::unknown_event)?;
+    Ok(Answered {
+        scan: ScanResult::nobody(direction, caller.now, row.occupancy),
+        offset: row.offset,
+    })
 }
 
 /// Take back a scan; nothing is deleted
@@ -317,21 +372,6 @@ fn override_reason(
 fn reason(given: Option<&str>) -> Result<Option<String>, Problem> {
     let reason = fields::optional_text("reason", given, REASON_CHARS_MAX)?;
     Ok(reason.map(|reason| reason.as_ref().to_owned()))
-}
-
-fn nobody(
-    app: &App,
-    seat: &Seat,
-    direction: Direction,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    // The counts are those after the scans this caller has seen answered.
-    let row = app.views.row(seat.id).ok_or_else(Problem::unknown_event)?;
-    answer::done(
-        StatusCode::OK,
-        &ScanResult::nobody(direction, caller.now, row.occupancy),
-        row.offset,
-    )
 }
 
 async fn changed(

@@ -221,7 +221,8 @@ impl Gathered {
             None => head,
         };
         if let Some(since) = query.since {
-            self.last = self.last.max(last_before(log, since, end)?);
+            let before = log.offset_at(Timestamp(since.0.saturating_sub(1)))?;
+            self.last = self.last.max(before.min(end));
         }
         while self.last < end {
             let events = match query.gathering {
@@ -258,20 +259,6 @@ impl Gathered {
     const fn is_full(&self) -> bool {
         self.entries.len() >= self.limit || self.scanned >= SCANNED_EVENTS_MAX
     }
-}
-
-/// The last offset at or before `end` that was recorded before a moment, found by halving, since
-/// `recorded_at` never runs backwards.
-fn last_before(log: &Log, moment: Timestamp, end: Offset) -> Result<Offset, ViewError> {
-    let (mut before, mut not_before) = (0, end + 1);
-    while before + 1 < not_before {
-        let middle = before.midpoint(not_before);
-        match log.get(middle)? {
-            Some(recorded) if recorded.recorded_at < moment => before = middle,
-            Some(_) | None => not_before = middle,
-        }
-    }
-    Ok(before)
 }
 
 impl HistoryQuery {

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
+    as_of::Moments,
     feed::{FeedEntry, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX, Tail},
     keep,
     participants::{self, Participants},
@@ -39,6 +40,8 @@ pub(super) struct Gathering {
     pub(super) moved: watch::Sender<Offset>,
     /// What readers below the tail share.
     pub(super) windows: Windows<FeedEntry, Participants>,
+    /// Earlier states that somebody has asked for.
+    pub(super) moments: Moments,
     touched: AtomicI64,
 }
 
@@ -88,6 +91,7 @@ impl Gathering {
             shared: Mutex::new(None),
             moved,
             windows: Windows::default(),
+            moments: Moments::default(),
             touched: AtomicI64::new(Timestamp::now().0),
         }
     }
@@ -117,6 +121,12 @@ impl Gathering {
             *seen = offset.max(*seen);
             newer
         });
+    }
+
+    /// Where the newest saved state at or before `at_most` stands.
+    pub(super) fn nearest_offset(log: &Log, id: GatheringId, at_most: Offset) -> Option<Offset> {
+        let offsets = (log.snapshots()).offsets(participants::FOLD, Scope::Gathering(id));
+        offsets.into_iter().rev().find(|offset| *offset <= at_most)
     }
 
     /// The newest saved state at or before `at_most`, or none of the events.

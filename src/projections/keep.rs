@@ -11,8 +11,11 @@ use crate::events::{
 
 /// Below this many events a fold from the first one is cheaper than a file.
 const EVENTS_MIN: u64 = 256;
-/// Two kept snapshots are at least this many offsets apart, the newest excepted.
-const SPACING_MIN: Offset = 200_000;
+/// Two kept snapshots are at least this many offsets apart, the newest excepted …
+const SPACING_MIN: Offset = 100_000;
+/// … and at least this part of the later one: as of any moment, at most about a fifth of what came before
+/// it has to be folded again, and all snapshots together take at most some five times the newest.
+const SPACING_PART: Offset = 5;
 /// A busy fold is saved after this many events, or a quarter of what it holds if that is more: what
 /// is written in all then stays within a few times the last state.
 const BUSY_EVENTS_MIN: u64 = 50_000;
@@ -69,14 +72,14 @@ fn remove(log: &Log, fold: FoldName, scope: Scope, offset: Offset) {
     }
 }
 
-/// Of ascending offsets, those to delete: the newest stays, and then one at or below half of the
-/// one kept before, so that all of them together take no more than twice the newest.
+/// Of ascending offsets, those to delete: the newest stays, and then each that is far enough below the
+/// one kept before.
 fn superfluous(offsets: &[Offset]) -> Vec<Offset> {
     let mut kept = None;
     let mut superfluous = Vec::new();
     for &offset in offsets.iter().rev() {
         let stays = kept.is_none_or(|kept: Offset| {
-            offset <= kept / 2 && kept.saturating_sub(offset) >= SPACING_MIN
+            kept.saturating_sub(offset) >= SPACING_MIN.max(kept / SPACING_PART)
         });
         if stays {
             kept = Some(offset);
@@ -97,8 +100,10 @@ mod tests {
         assert!(superfluous(&[10]).is_empty());
         assert_eq!(superfluous(&[10, 20]), [10]);
         assert_eq!(
-            superfluous(&[100_000, 200_000, 450_000, 900_000, 1_000_000]),
-            [900_000, 100_000]
+            superfluous(&[
+                100_000, 150_000, 250_000, 700_000, 820_000, 900_000, 1_000_000
+            ]),
+            [900_000, 820_000, 100_000]
         );
     }
 

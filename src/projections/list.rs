@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
+    details::Names,
     gathering::Gathering,
-    participants::{Participant, Row, Status},
+    participants::{Participant, Participants, Row, Status},
     search::Question,
     views::ViewError,
 };
-use crate::events::log::Log;
+use crate::events::{ids::GatheringId, log::Log};
 
 /// Most participants in one page.
 const PAGE_PARTICIPANTS_MAX: usize = 1_000;
@@ -38,11 +39,37 @@ pub enum ParticipantFilter {
     Outside,
 }
 
-/// One page; unseals the people in it who have not been seen yet.
+/// Some of a gathering's rows, from a position on, and the names that they use.
+pub(super) type Rows = (Vec<Arc<Row>>, Arc<Names>);
+
+/// One page of a loaded gathering as it is.
 pub(super) fn participants_page(
     log: &Log,
     gathering: &Gathering,
     query: &ParticipantsQuery,
+) -> Result<ParticipantsPage, ViewError> {
+    page(log, gathering.id, query, |position| {
+        gathering.live.read().participants.rows_from(position)
+    })
+}
+
+/// One page of a state that does not move.
+pub(super) fn participants_page_of(
+    log: &Log,
+    participants: &Participants,
+    query: &ParticipantsQuery,
+) -> Result<ParticipantsPage, ViewError> {
+    page(log, participants.state.gathering, query, |position| {
+        participants.rows_from(position)
+    })
+}
+
+/// Unseals the people in the page who have not been seen yet.
+fn page(
+    log: &Log,
+    gathering: GatheringId,
+    query: &ParticipantsQuery,
+    rows_from: impl Fn(usize) -> Rows,
 ) -> Result<ParticipantsPage, ViewError> {
     let limit = query.limit.clamp(1, PAGE_PARTICIPANTS_MAX);
     let question = query.q.as_deref().map(Question::new);
@@ -52,11 +79,7 @@ pub(super) fn participants_page(
     };
     let mut results = Vec::new();
     loop {
-        let (rows, names) = {
-            let state = &gathering.live.read().participants.state;
-            let rows = state.rows.iter().skip(position).take(ROWS_PER_LOOK);
-            (rows.cloned().collect::<Vec<_>>(), state.names.clone())
-        };
+        let (rows, names) = rows_from(position);
         if rows.is_empty() {
             return Ok(ParticipantsPage {
                 results,
@@ -66,7 +89,7 @@ pub(super) fn participants_page(
         for row in rows {
             let matches = query.status.is_none_or(|filter| filter.lets_through(&row))
                 && (question.as_ref()).is_none_or(|question| {
-                    question.matches(row.person.haystack(gathering.id, &row, log.keys()))
+                    question.matches(row.person.haystack(gathering, &row, log.keys()))
                 });
             if matches && results.len() == limit {
                 return Ok(ParticipantsPage {
@@ -75,10 +98,17 @@ pub(super) fn participants_page(
                 });
             }
             if matches {
-                results.push(row.participant(gathering.id, &names, log.keys()));
+                results.push(row.participant(gathering, &names, log.keys()));
             }
             position += 1;
         }
+    }
+}
+
+impl Participants {
+    fn rows_from(&self, position: usize) -> Rows {
+        let rows = self.state.rows.iter().skip(position).take(ROWS_PER_LOOK);
+        (rows.cloned().collect(), self.state.names.clone())
     }
 }
 

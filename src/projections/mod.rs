@@ -7,11 +7,14 @@
 //! never waits for a background thread. Nothing here sends or prints, and nothing decides.
 //!
 //! `participants` and `dashboard` are the read models, `history` finds the facts for auditors,
-//! [`integrity`] proves the log, [`feed`] is what streams send, and `windows` is what they share of it below the tails. `live`,
-//! `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`] and `audit` answer
+//! [`integrity`] proves the log, [`feed`] is what streams send, and `windows` is what they share of it below
+//! the tails. `live`, `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`],
+//! [`arrivals`], [`as_of`] and `audit` answer
 //! from them; `runner` follows the head, `keep` says which snapshots
 //! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
 
+pub mod arrivals;
+pub mod as_of;
 mod audit;
 mod board;
 pub mod dashboard;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    as_of::ArrivalCounts,
     details::{self, NameId, Names},
     person::PersonCell,
 };
@@ -316,6 +317,20 @@ impl Participants {
             row.person = person.clone();
             row.wire = OnceLock::new();
         }
+    }
+
+    /// Admissions that count, by minute of arrival and gate.
+    pub(super) fn arrivals(&self) -> ArrivalCounts {
+        let names = &self.state.names;
+        let mut counts: HashMap<(i64, NameId), u32> = HashMap::new();
+        for visit in self.state.rows.iter().flat_map(|row| &row.visits) {
+            if visit.direction == Direction::In {
+                *counts.entry((visit.at.minute(), visit.gate)).or_default() += 1;
+            }
+        }
+        (counts.into_iter())
+            .map(|((minute, gate), count)| ((minute, names.get(gate)), count))
+            .collect()
     }
 
     /// The participant's last scan that counts.

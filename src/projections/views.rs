@@ -43,6 +43,9 @@ pub enum ViewError {
     /// The view has not applied the offset that was asked for. A retry helps.
     #[error("the view is at offset {at}, behind {wanted}")]
     Behind { at: Offset, wanted: Offset },
+    /// The moment that was asked for has not come.
+    #[error("that moment has not come: the log is at offset {head}")]
+    Future { head: Offset },
     #[error("{0}")]
     Log(#[from] ReadError),
     /// A rebuild of this view is under way, or none is.

@@ -60,8 +60,20 @@ fn rows() -> Vec<Row> {
             "yyyyyy..",
         ),
         row(
+            Method::POST,
+            "/api/events/{event}/scan/batch/",
+            || json!({"scans": []}),
+            "yyyyyy..",
+        ),
+        row(
             Method::GET,
             "/api/events/{event}/participants/",
+            null,
+            "yyyyyyy.",
+        ),
+        row(
+            Method::GET,
+            "/api/events/{event}/arrivals/",
             null,
             "yyyyyyy.",
         ),
@@ -71,6 +83,12 @@ fn rows() -> Vec<Row> {
             null,
             "yyy.y.y.",
         ),
+    ]
+}
+
+fn ticket_rows() -> Vec<Row> {
+    let null = || Value::Null;
+    vec![
         row(
             Method::GET,
             "/api/events/participants/{code}/",
@@ -154,7 +172,8 @@ async fn everybody_may_do_what_the_table_says_and_sees_nothing_elsewhere() {
         ("auditor", auditor()),
         ("nobody", bob()),
     ];
-    for row in rows().into_iter().chain(door_token_rows()) {
+    let rows = [rows(), ticket_rows(), door_token_rows()];
+    for row in rows.into_iter().flatten() {
         for ((who, user), cell) in everybody.iter().zip(row.allowed.chars()) {
             let here = row.send(&server, user, &own.to_string(), "OWN").await;
             let said = format!("{who} {} {}: {}", row.method, row.path, here.text);

@@ -10,8 +10,9 @@ async fn a_query_parameter_that_would_be_ignored_is_refused() {
     let gathering = server.gathering(json!({})).await;
     let path = format!("/api/events/{gathering}");
     for (query, code) in [
-        ("/?as_of=1", "unknown_parameter"),
-        ("/participants/?as_of=1", "unknown_parameter"),
+        ("/?at=1", "unknown_parameter"),
+        ("/participants/?at=1", "unknown_parameter"),
+        ("/history/?as_of=1", "unknown_parameter"),
         ("/history/?kind=scan_refused", "unknown_parameter"),
         ("/history/?type=nope", "invalid_field"),
     ] {

@@ -343,3 +343,87 @@ async fn the_log_streams_one_entry_a_line() {
     assert_eq!((none.status, none.text.as_str()), (200, ""));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_answers_each_scan_in_order_and_one_bad_scan_spoils_no_other() {
+    let server = TestServer::start().await;
+    let gala = server.gathering(json!({})).await;
+    let other = server.gathering(json!({})).await;
+    server.register(gala, "A1").await;
+    server.register(gala, "A2").await;
+    server.register(other, "B1").await;
+    let scan = |code: &str, direction: &str, id: &str| json!({"code": code, "direction": direction, "scan_id": id});
+    let batch = json!({"scans": [
+        scan("A1", "in", "s1"),
+        scan("A1", "in", "s2"),
+        {"code": "A2", "direction": "sideways", "scan_id": "s3"},
+        {"code": "A2", "direction": "in"},
+        "not a scan",
+        scan("nobody has this", "in", "s4"),
+        scan("B1", "in", "s5"),
+        scan("A1", "out", "s6"),
+        scan("A1", "in", "s1"),
+        scan("A2", "in", "s1"),
+        scan("A2", "in", "s7"),
+    ]});
+    let path = format!("/api/events/{gala}/scan/batch/");
+    let answer = server.post(&stu(), &path, batch.clone()).await;
+    let results = answer.is(200)["results"].as_array().unwrap();
+    let outcomes: Vec<_> = (results.iter())
+        .map(|result| {
+            let outcome = result["outcome"].as_str().unwrap_or("problem");
+            (outcome, result["code"].as_str().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("admitted", ""),
+            ("refused", "already_checked_in"),
+            ("problem", "invalid_field"),
+            ("problem", "invalid_field"),
+            ("problem", "invalid_field"),
+            ("refused", "unknown_code"),
+            ("refused", "wrong_event"),
+            ("exited", ""),
+            ("admitted", ""),
+            ("problem", "idempotency_conflict"),
+            ("admitted", ""),
+        ]
+    );
+    assert_eq!(results[2]["field"], "direction");
+    assert_eq!(results[3]["field"], "scan_id");
+    assert_eq!(results[8]["replayed"], true);
+    assert_eq!(results[8]["offset"], results[0]["offset"]);
+    assert_eq!(results[10]["offset"], answer.offset());
+
+    let again = server.post(&stu(), &path, batch).await;
+    for (first, second) in results
+        .iter()
+        .zip(again.is(200)["results"].as_array().unwrap())
+    {
+        let mut first = first.clone();
+        if first["outcome"].is_string() && first["offset"].is_u64() {
+            first["replayed"] = json!(true);
+        }
+        let mut second = second.clone();
+        if second["code"] == "unknown_code" {
+            // Nothing was recorded, so it is the moment of asking.
+            second["timestamp"] = first["timestamp"].clone();
+            second["occupancy"] = first["occupancy"].clone();
+        }
+        assert_eq!(first, second);
+    }
+
+    let many: Vec<_> = (0..1_001)
+        .map(|n| scan("A1", "in", &format!("m{n}")))
+        .collect();
+    let refused = server.post(&stu(), &path, json!({"scans": many})).await;
+    refused.is_problem(422, "invalid_field");
+    let full: Vec<_> = (0..1_000)
+        .map(|n| scan("A2", "in", &format!("f{n}")))
+        .collect();
+    let answer = server.post(&stu(), &path, json!({"scans": full})).await;
+    assert_eq!(answer.is(200)["results"].as_array().unwrap().len(), 1_000);
+    server.stop().await;
+}

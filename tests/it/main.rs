@@ -1,6 +1,8 @@
 //! The one integration-test binary: a module per behaviour.
 
 #[cfg(test)]
+mod as_of;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod commands_property;

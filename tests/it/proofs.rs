@@ -239,7 +239,7 @@ async fn who_may_ask_for_proofs_and_what_there_is_not() {
         ("/api/log/proof/4?size=99", 404, "not_in_log"),
         ("/api/log/proof/first", 422, "invalid_field"),
         ("/api/log/proof/-1", 422, "invalid_field"),
-        ("/api/log/proof/4?of=me", 422, "unknown_field"),
+        ("/api/log/proof/4?of=me", 422, "unknown_parameter"),
         ("/api/log/checkpoint?size=99", 404, "not_in_log"),
         ("/api/log/consistency", 422, "invalid_field"),
         ("/api/log/consistency?from=0", 422, "invalid_field"),
@@ -327,6 +327,8 @@ fn kills_lose_no_key_no_proof_and_no_consistency_and_verify_covers_all() {
     let proof = ends(&doorbook(&[&["proof", "7"][..], &place].concat()), 0);
     let proof = folder.keep("7.tlog-proof", &proof);
     ends(&doorbook(&["verify-proof", &proof, "--key", key.trim()]), 0);
+    let rebuild = [&["rebuild-projection", "integrity"][..], &place].concat();
+    ends(&doorbook(&rebuild), 0);
     ends(&doorbook(&verify), 0);
 }
 

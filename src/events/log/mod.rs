@@ -44,6 +44,7 @@ use super::{
     keys::Keys,
     recorded::{NewEvent, Recorded},
     snapshot::Snapshots,
+    time::Timestamp,
 };
 
 /// Most events and most encoded bytes in one commit frame.
@@ -182,6 +183,15 @@ impl Log {
     /// See [`ReadError`].
     pub fn get(&self, offset: Offset) -> Result<Option<Arc<Recorded>>, ReadError> {
         self.shared.get(offset)
+    }
+
+    /// The last durable offset that was recorded at a moment or before it (0: none). By halving, since
+    /// `recorded_at` never runs backwards.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn offset_at(&self, moment: Timestamp) -> Result<Offset, ReadError> {
+        self.shared.offset_at(moment)
     }
 
     /// The [`leaf_hash`] of each durable record after `after`, in order, at most `limit`. Reads frames

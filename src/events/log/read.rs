@@ -11,6 +11,7 @@ use crate::events::{
     codec::{DecodeError, Record},
     ids::{GatheringId, Offset},
     recorded::Recorded,
+    time::Timestamp,
 };
 
 type Page = Vec<Arc<Recorded>>;
@@ -91,6 +92,18 @@ impl Shared {
             Some(after) => Ok(self.read(after, 1)?.pop()),
             None => Ok(None),
         }
+    }
+
+    pub(super) fn offset_at(&self, moment: Timestamp) -> Result<Offset, ReadError> {
+        let (mut at_or_before, mut after) = (0, self.head() + 1);
+        while at_or_before + 1 < after {
+            let middle = at_or_before.midpoint(after);
+            match self.get(middle)? {
+                Some(recorded) if recorded.recorded_at <= moment => at_or_before = middle,
+                Some(_) | None => after = middle,
+            }
+        }
+        Ok(at_or_before)
     }
 
     /// The hashes of the records after `after`, at most `limit`.

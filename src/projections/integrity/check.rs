@@ -23,6 +23,8 @@ use crate::events::{
     log::{LeafHash, Log, OpenError, VerifyReport},
 };
 
+/// What to do when kept hashes and the log differ.
+const REMEDY: &str = "`doorbook rebuild-projection integrity` makes the kept hashes anew from the log, and says when the log is not the one that checkpoints were signed for";
 /// Read ahead of the kept hashes, bytes.
 const READ_AHEAD_BYTES: usize = 256 * 1024;
 
@@ -262,7 +264,7 @@ impl<'s> Fold<'s> {
             self.edge.push(*leaf, |_| ());
         }
         if let Some(what) = differs {
-            return Err(Finding::at(offset, what.to_owned()));
+            return Err(Finding::at(offset, format!("{what}. {REMEDY}")));
         }
         if let Some(reach) = reach
             && reach.size == offset
