@@ -1,7 +1,7 @@
 //! One forgery: what is changed, and where, as chance will have it.
 
 use std::{
-    fs,
+    fmt, fs,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -9,10 +9,11 @@ use std::{
 use super::frames::{Frames, swap_but_for_time};
 use crate::log_history::files_below;
 
+const ANY_OFFSET: RangeInclusive<u64> = 1..=u64::MAX;
 /// In a snapshot's file.
 const SNAPSHOT_HEADER_BYTES: usize = 46;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     /// A byte of sled's files.
     LogFile,
@@ -43,18 +44,21 @@ impl Target {
     ];
 }
 
-#[derive(Debug)]
 pub(super) struct Forgery {
     pub(super) target: Target,
     /// In words, for whoever has to look into it.
-    #[expect(dead_code, reason = "read through Debug, when a case fails")]
     what: String,
-    /// Which offsets were touched, where it is known.
-    pub(super) offsets: Option<RangeInclusive<u64>>,
-    pub(super) changed_a_byte: bool,
+    /// The offsets that may be named as the first bad one.
+    pub(super) offsets: RangeInclusive<u64>,
     /// Everything that was derived from the log is gone, what was signed included. Nothing in the
     /// directory can tell then; what was kept elsewhere has to.
     pub(super) forgets_all_proof: bool,
+}
+
+impl fmt::Debug for Forgery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.target, self.what)
+    }
 }
 
 impl Forgery {
@@ -100,7 +104,7 @@ impl Forgery {
         self.what.push_str(cover);
         if !cover.is_empty() {
             // What is signed covers a span; where in it is not known.
-            self.offsets = None;
+            self.offsets = ANY_OFFSET;
         }
     }
 
@@ -138,8 +142,7 @@ fn in_file(target: Target, dir: &Path, files: &[PathBuf], chance: &mut Chance) -
     Forgery {
         target,
         what: format!("{}: {what}", file.display()),
-        offsets: None,
-        changed_a_byte: true,
+        offsets: ANY_OFFSET,
         forgets_all_proof: false,
     }
 }
@@ -165,21 +168,18 @@ fn record(dir: &Path, chance: &mut Chance) -> Forgery {
     let (frame, record) = frames.any(chance);
     let offsets = frames.offsets(frame);
     let bytes = &mut frames.frames[frame][record];
-    let before = bytes.clone();
     // Not the offset: the forger's own tool lays it anew.
     let at = match chance.below(bytes.len() as u64 - 8) as usize {
         at if at < 12 => at,
         at => at + 8,
     };
     let what = change(bytes, at, chance);
-    let changed_a_byte = *bytes != before;
     let what = format!("record {record} of frame {frame} ({offsets:?}): {what}");
     frames.put_back(dir);
     Forgery {
         target: Target::Record,
         what,
-        offsets: Some(offsets),
-        changed_a_byte,
+        offsets,
         forgets_all_proof: false,
     }
 }
@@ -214,8 +214,7 @@ fn order(dir: &Path, chance: &mut Chance) -> Forgery {
         what: format!(
             "{one:?} and {other:?} (frame, record), whole frames {whole_frames}, times repaired {keeps_time}"
         ),
-        offsets: Some(offsets),
-        changed_a_byte: true,
+        offsets,
         forgets_all_proof: false,
     }
 }
@@ -234,8 +233,7 @@ fn tail(dir: &Path, chance: &mut Chance) -> Forgery {
     Forgery {
         target: Target::Tail,
         what: format!("{keep} of {head} events are left"),
-        offsets: Some(keep..=head),
-        changed_a_byte: true,
+        offsets: keep + 1..=head,
         forgets_all_proof: false,
     }
 }
@@ -255,8 +253,7 @@ fn view_row(dir: &Path, chance: &mut Chance) -> Forgery {
     Forgery {
         target: Target::ViewRow,
         what: format!("{}: {what}", file.display()),
-        offsets: None,
-        changed_a_byte: true,
+        offsets: ANY_OFFSET,
         forgets_all_proof: false,
     }
 }

@@ -73,7 +73,11 @@ pub(super) fn in_process(dir: &Path, kept: Option<&Kept>) -> Verdict {
         Err(error) => return Verdict::found(None, error),
     };
     let difference = views.verify_views(|_, _| ());
+    let people = views.verify_keys();
     views.close();
+    if let Ok(Err(unreadable)) = people {
+        return Verdict::found(None, unreadable);
+    }
     match (difference, log.close()) {
         (Ok(None), Ok(())) => Verdict::Whole,
         // The offset of a view is where it was compared, not where it was touched.
