@@ -214,6 +214,7 @@ impl Server {
                     connections_per_caller_max: config.limits.streams_per_caller,
                     ..ws::Limits::default()
                 },
+                record_access(app.handler.clone()),
             )
         });
         let router = http::router(app.clone(), ws::router(streams.clone()));
@@ -247,6 +248,21 @@ impl Server {
         housekeeping.abort();
         close(app).await
     }
+}
+
+/// The streams know no commands, so they are handed this one.
+#[must_use]
+pub fn record_access(handler: CommandHandler) -> ws::RecordAccess {
+    Arc::new(move |gathering, principal| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            let recorded = http::record_stream(&handler, gathering, &principal).await;
+            if let Err(error) = &recorded {
+                tracing::error!(%gathering, %error, "a stream was refused: it could not be recorded");
+            }
+            recorded.is_ok()
+        })
+    })
 }
 
 /// Takes connections until told to stop.

@@ -30,6 +30,8 @@ pub enum Action {
     CancelRegistration,
     ReadParticipants,
     ReadHistory,
+    /// Everything that is held about a person; the person themselves may, too.
+    ExportPerson,
     Administer,
 }
 
@@ -64,6 +66,12 @@ impl Principal {
         standing.allows(action) || (self.auditor && Standing::Auditor.allows(action))
     }
 
+    /// Whether it is the role `auditor` that lets the caller read this, and nothing else.
+    #[must_use]
+    pub const fn reads_as_auditor(&self, standing: Standing, action: Action) -> bool {
+        self.auditor && (matches!(standing, Standing::Auditor) || !standing.allows(action))
+    }
+
     /// Whether both see the same gatherings, as far as their tokens say.
     #[must_use]
     pub fn sees_as(&self, other: &Self) -> bool {
@@ -89,7 +97,9 @@ impl Standing {
         use Standing::{Auditor, Creator, Steward, Superuser, Supervisor};
         match action {
             Action::Administer => matches!(self, Superuser),
-            Action::ChangeGathering | Action::UndoAny => matches!(self, Superuser | Creator),
+            Action::ChangeGathering | Action::UndoAny | Action::ExportPerson => {
+                matches!(self, Superuser | Creator)
+            }
             Action::Register
             | Action::UndoWithReason
             | Action::Override
@@ -141,6 +151,7 @@ mod tests {
             (CancelRegistration, "yyy..."),
             (ReadParticipants, "yyyyy."),
             (ReadHistory, "yyy.y."),
+            (ExportPerson, "yy...."),
             (Administer, "y....."),
         ];
         let standings = [

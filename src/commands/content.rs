@@ -62,6 +62,16 @@ pub(super) fn write(command: &Command, named: Option<&CommandId>, out: &mut Vec<
             out.push(9);
             out.extend(revoke.jti.to_bytes());
         }
+        Command::Erase(erase) => {
+            out.push(10);
+            text(out, erase.code.as_str());
+        }
+        Command::RecordAccess(access) => {
+            out.push(11);
+            out.push(access.what.number());
+            option(out, access.about.as_deref(), text);
+            option(out, access.format, |out, it| out.push(it.number()));
+        }
     }
 }
 

@@ -24,13 +24,7 @@ impl Owner {
         mark: &CommandMark,
     ) -> Result<Outcome, CommandError> {
         if self.same_content(attempt, mark)? {
-            let in_flight = self
-                .in_flight
-                .binary_search_by_key(&mark.offset, |it| it.offset);
-            let recorded = in_flight
-                .ok()
-                .and_then(|at| self.in_flight.get(at))
-                .cloned();
+            let recorded = self.in_flight(mark.offset);
             return Ok(Outcome::Before(mark.offset, recorded));
         }
         match attempt.named {

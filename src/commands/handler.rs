@@ -16,10 +16,11 @@ use thiserror::Error;
 
 pub use super::codes::gathering_id_for;
 use super::{
-    Command, content, loading,
-    owner::{Foreign, Newcomer, Outcome, Owner, Stop},
+    Command, content, erase, loading,
+    model::Model,
+    owner::{Foreign, Outcome, Owner, Stop},
     refusal::Refusal,
-    register::Register,
+    register::{Newcomer, Register},
 };
 use crate::events::{
     event::ActorRole,
@@ -31,8 +32,8 @@ use crate::events::{
 
 /// How often a caller that waits for somebody else's event looks whether the log still moves.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A model that no command used for so long is dropped.
-const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+/// A model that no command used for so long is dropped, and what it remembers of reads with it.
+const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Who asks, when, and under which id.
 #[derive(Clone)]
@@ -67,6 +68,9 @@ pub enum CommandError {
     Unavailable(String),
     #[error("the event is larger than the log takes: shorten the text fields")]
     TooLarge,
+    /// The erasure is in the log and the person's key is still there. A retry, or a restart, helps.
+    #[error("a person's key could not be destroyed: {0}")]
+    KeyStays(String),
     /// The gathering's history could not be read.
     #[error("cannot load the gathering: {0}")]
     Load(String),
@@ -127,7 +131,11 @@ impl CommandHandler {
             }
             attempted => attempted,
         };
-        finished(submitted)?.durable().await
+        let submitted = finished(submitted)?;
+        match command {
+            Command::Erase(_) => erase::finish(&self.log, gathering, vec![submitted]).await,
+            _ => submitted.durable().await,
+        }
     }
 
     /// The same in two steps, for imports: decided and queued now, durable later. Decide many, then
@@ -270,6 +278,15 @@ impl CommandHandler {
         }
     }
 
+    /// A look at the gathering's write model.
+    pub(super) fn look<R>(
+        &self,
+        gathering: GatheringId,
+        look: impl FnOnce(&Model) -> R,
+    ) -> Result<R, CommandError> {
+        (self.slot(gathering)).with(&self.log, gathering, |owner| look(&owner.model))
+    }
+
     fn slot(&self, gathering: GatheringId) -> Arc<Slot> {
         if let Some(slot) = self.slots.read().get(&gathering) {
             return Arc::clone(slot);
@@ -388,7 +405,7 @@ async fn read_again(log: Log, offset: Offset) -> Result<Arc<Recorded>, CommandEr
     .await
 }
 
-async fn blocking<R: Send + 'static>(
+pub(super) async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, CommandError> + Send + 'static,
 ) -> Result<R, CommandError> {
     match tokio::task::spawn_blocking(work).await {
@@ -411,11 +428,13 @@ fn code_of(command: &Command) -> Option<Code> {
         Command::Scan(it) => Some(it.code.clone()),
         Command::Undo(it) => Some(it.code.clone()),
         Command::Cancel(it) => Some(it.code.clone()),
+        Command::Erase(it) => Some(it.code.clone()),
         Command::Register(it) => it.code.clone(),
         Command::CreateGathering(_)
         | Command::ChangeGathering(_)
         | Command::ChangeServiceTeam(_)
         | Command::MintDoorToken(_)
-        | Command::RevokeDoorToken(_) => None,
+        | Command::RevokeDoorToken(_)
+        | Command::RecordAccess(_) => None,
     }
 }

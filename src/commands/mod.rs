@@ -14,6 +14,7 @@ pub mod check_out;
 mod codes;
 mod content;
 pub mod create_gathering;
+pub mod erase;
 mod exactly_once;
 pub mod handler;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod loading;
 pub mod mint_door_token;
 pub mod model;
 mod owner;
+pub mod record_access;
 pub mod refusal;
 pub mod register;
 pub mod revoke_door_token;
@@ -47,4 +49,6 @@ pub enum Command {
     Scan(scan::ScanTicket),
     Undo(undo::Undo),
     Cancel(cancel::Cancel),
+    Erase(erase::Erase),
+    RecordAccess(record_access::RecordAccess),
 }

@@ -179,6 +179,17 @@ impl Model {
         self.nth(*self.by_code.get(code)?)
     }
 
+    #[must_use]
+    pub fn participant_with(&self, id: ParticipantId) -> Option<&Participant> {
+        self.nth(*self.by_id.get(&id)?)
+    }
+
+    /// In the order of registration.
+    #[must_use]
+    pub fn participants(&self) -> &[Participant] {
+        &self.participants
+    }
+
     /// The highest `device_seq` that the device is known to have used.
     #[must_use]
     pub fn device_seq(&self, device: &str) -> Option<u64> {
@@ -225,6 +236,7 @@ impl Model {
             Event::ParticipantCheckedIn(scan) => self.count_scan(recorded, scan, Direction::In),
             Event::ParticipantCheckedOut(scan) => self.count_scan(recorded, scan, Direction::Out),
             Event::ScanRefused { scan, .. } => self.note_device_seq(scan),
+            Event::PersonalDataAccessed(_) => {}
             Event::ScanUndone {
                 subject, undoes, ..
             } => self.change(subject.participant, |participant| {

@@ -10,18 +10,19 @@ use std::{
 
 use super::{
     Command, CommandError, Context, cancel, change_gathering, change_service_team, check_in,
-    check_out, codes, create_gathering, exactly_once, mint_door_token,
+    check_out, codes, create_gathering, erase, exactly_once, mint_door_token,
     model::{CommandKey, Model},
+    record_access::Accesses,
     refusal::Refusal,
-    register::{self, NewParticipant, Register},
+    register::{self, NewParticipant, Newcomer, Register},
     revoke_door_token,
     scan::{self, ScanDetails, ScanFacts},
     undo::{self, UndoFacts},
 };
 use crate::events::{
     event::{Event, Sealed, Subject},
-    ids::{Code, CommandId, EventId, GatheringId, Offset, ParticipantId},
-    keys::{FreshKey, KeyError},
+    ids::{Code, CommandId, EventId, GatheringId, Offset},
+    keys::KeyError,
     log::{AppendError, Durable, Log},
     recorded::{Actor, CommandRef, NewEvent, Recorded},
 };
@@ -43,15 +44,10 @@ pub(super) struct Owner {
     names: HashMap<Arc<str>, (Arc<str>, Sealed)>,
     /// Device numbers of scans with unknown codes, which leave no event: not lost, so no gap.
     unrecorded_seqs: HashMap<Arc<str>, u64>,
+    /// Who was given what of late.
+    pub(super) accesses: Accesses,
     /// The canonical bytes of the command in hand; kept so that they need no allocation.
     pub(super) content: Vec<u8>,
-}
-
-/// A person not yet registered: made before the lock is taken.
-pub(super) struct Newcomer {
-    id: ParticipantId,
-    key: FreshKey,
-    person: Sealed,
 }
 
 /// Whose ticket it is, when it is none of this gathering's.
@@ -80,23 +76,6 @@ impl<E: Into<CommandError>> From<E> for Stop {
     }
 }
 
-impl Newcomer {
-    pub(super) fn new(
-        log: &Log,
-        gathering: GatheringId,
-        command: &Register,
-    ) -> Result<Self, CommandError> {
-        let id = ParticipantId::generate();
-        let key = log.keys().fresh(gathering, id.to_bytes());
-        let person = serde_json::to_vec(&command.person).map_err(|_| CommandError::TooLarge)?;
-        Ok(Self {
-            id,
-            person: key.seal(&person),
-            key,
-        })
-    }
-}
-
 /// One command on its way through the owner.
 pub(super) struct Attempt<'a> {
     pub(super) log: &'a Log,
@@ -118,8 +97,15 @@ impl Owner {
             in_flight: VecDeque::new(),
             names: HashMap::new(),
             unrecorded_seqs: HashMap::new(),
+            accesses: Accesses::default(),
             content: Vec::with_capacity(256),
         }
+    }
+
+    /// An event of this gathering's that may not be durable yet.
+    pub(super) fn in_flight(&self, offset: Offset) -> Option<Arc<Recorded>> {
+        let found = (self.in_flight).binary_search_by_key(&offset, |it| it.offset);
+        self.in_flight.get(found.ok()?).cloned()
     }
 
     /// Whether everything that the model has taken is in the log for good.
@@ -143,7 +129,13 @@ impl Owner {
         {
             return Ok(self.replay(&attempt, id, &mark)?);
         }
+        if let Command::Erase(erase) = command
+            && let Some(before) = self.erased_before(erase)
+        {
+            return Ok(before);
+        }
         match command {
+            Command::RecordAccess(access) => self.record_access(&attempt, access),
             Command::Register(register) => self.register(&attempt, id, register, newcomer),
             Command::CreateGathering(create) => {
                 let event = create_gathering::decide(&self.model, create)?;
@@ -210,7 +202,12 @@ impl Owner {
         context: &'a Context,
         foreign: &'a Foreign,
     ) -> Result<Attempt<'a>, Stop> {
-        if self.model.details().is_none() && !matches!(command, Command::CreateGathering(_)) {
+        let may_be_none = match command {
+            Command::CreateGathering(_) => true,
+            Command::RecordAccess(_) => self.gathering.is_house(),
+            _ => false,
+        };
+        if self.model.details().is_none() && !may_be_none {
             return Err(Refusal::UnknownGathering.into());
         }
         if let Some((code, _)) = scan_of(command)
@@ -281,8 +278,11 @@ impl Owner {
                     self.sealed_reason(attempt.log, &command.code, command.reason.as_deref())?;
                 cancel::decide(model, command, reason)
             }
-            // These need a key of their own and do not come here.
-            Command::CreateGathering(_) | Command::Register(_) => Err(Refusal::GatheringExists),
+            Command::Erase(command) => erase::decide(model, command),
+            // These are decided where their keys are and do not come here.
+            Command::CreateGathering(_) | Command::Register(_) | Command::RecordAccess(_) => {
+                Err(Refusal::GatheringExists)
+            }
         };
         if let (Err(Refusal::UnknownCode { .. }), Some((_, details))) =
             (&decided, scan_of(attempt.command))
@@ -381,7 +381,7 @@ impl Owner {
         outcome
     }
 
-    fn append(
+    pub(super) fn append(
         &mut self,
         attempt: &Attempt<'_>,
         event: Event,
@@ -468,7 +468,9 @@ pub(super) fn scan_of(command: &Command) -> Option<(&Code, &ScanDetails)> {
         | Command::RevokeDoorToken(_)
         | Command::Register(_)
         | Command::Undo(_)
-        | Command::Cancel(_) => None,
+        | Command::Cancel(_)
+        | Command::Erase(_)
+        | Command::RecordAccess(_) => None,
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{model::Model, refusal::Refusal};
+use super::{CommandError, model::Model, refusal::Refusal};
 use crate::events::{
     event::{Event, Person, Registration, Sealed, Subject},
-    ids::Code,
+    ids::{Code, GatheringId, ParticipantId},
+    keys::FreshKey,
+    log::Log,
 };
 
 /// Longest texts, characters.
@@ -24,6 +26,30 @@ pub struct Register {
     pub person: Person,
     pub ticket_type: Option<Arc<str>>,
     pub external_id: Option<Arc<str>>,
+}
+
+/// A person not yet registered: made before the lock is taken.
+pub(super) struct Newcomer {
+    pub(super) id: ParticipantId,
+    pub(super) key: FreshKey,
+    pub(super) person: Sealed,
+}
+
+impl Newcomer {
+    pub(super) fn new(
+        log: &Log,
+        gathering: GatheringId,
+        command: &Register,
+    ) -> Result<Self, CommandError> {
+        let id = ParticipantId::generate();
+        let key = log.keys().fresh(gathering, id.to_bytes());
+        let person = serde_json::to_vec(&command.person).map_err(|_| CommandError::TooLarge)?;
+        Ok(Self {
+            id,
+            person: key.seal(&person),
+            key,
+        })
+    }
 }
 
 /// The fields of a registration as they came in. No `Debug`: it holds personal data.

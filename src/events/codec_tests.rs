@@ -7,8 +7,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::{
     codec::{DecodeError, Record, encode},
     event::{
-        ActorRole, CapacityMode, Direction, DoorRole, DoorToken, Event, GatheringDetails, Reentry,
-        RefusalCode, Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject, Warning,
+        Access, Accessed, ActorRole, CapacityMode, Direction, DoorRole, DoorToken, Event,
+        ExportFormat, GatheringDetails, Reentry, RefusalCode, Registration, RegistrationPolicy,
+        Scan, ScanMode, Sealed, Subject, Warning,
     },
     ids::{
         Code, CommandId, CorrelationId, DoorTokenId, EventId, GatheringId, Offset, ParticipantId,
@@ -145,6 +146,16 @@ fn door_token() -> impl Strategy<Value = DoorToken> {
     )
 }
 
+fn access() -> impl Strategy<Value = Access> {
+    let what = proptest::sample::select(Accessed::ALL);
+    let format = proptest::sample::select(ExportFormat::ALL);
+    (what, option::of(subject()), option::of(format)).prop_map(|(what, subject, format)| Access {
+        what,
+        subject,
+        format,
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let door_role = option::of(proptest::sample::select(DoorRole::ALL));
     let direction = proptest::sample::select(Direction::ALL);
@@ -178,6 +189,7 @@ fn event() -> impl Strategy<Value = Event> {
         any::<[u8; 16]>().prop_map(|jti| Event::DoorTokenRevoked {
             jti: DoorTokenId::from_bytes(jti)
         }),
+        access().prop_map(Event::PersonalDataAccessed),
     ]
 }
 
@@ -326,7 +338,7 @@ fn golden_records_decode_to_what_they_always_were() {
 mod golden {
     use super::*;
 
-    pub(super) const NAMES: [&str; 12] = [
+    pub(super) const NAMES: [&str; 13] = [
         "gathering_created",
         "gathering_changed",
         "service_team_changed",
@@ -339,6 +351,7 @@ mod golden {
         "participant_erased",
         "door_token_minted",
         "door_token_revoked",
+        "personal_data_accessed",
     ];
 
     pub(super) fn facts() -> Vec<Recorded> {
@@ -453,6 +466,11 @@ mod golden {
             Event::DoorTokenRevoked {
                 jti: DoorTokenId::from_bytes([6; 16]),
             },
+            Event::PersonalDataAccessed(Access {
+                what: Accessed::PersonExport,
+                subject: Some(subject()),
+                format: Some(ExportFormat::Json),
+            }),
         ]
     }
 }

@@ -55,6 +55,8 @@ pub enum Event {
     DoorTokenMinted(DoorToken),
     /// The token is good for nothing from now on.
     DoorTokenRevoked { jti: DoorTokenId },
+    /// Somebody is about to be given personal data.
+    PersonalDataAccessed(Access),
 }
 
 /// Who an event is about.
@@ -100,6 +102,16 @@ pub struct DoorToken {
     pub name: Sealed,
     pub door_role: DoorRole,
     pub expires_at: Timestamp,
+}
+
+/// What somebody was given to read, never what it said, nor what they searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    pub what: Accessed,
+    /// Whose data, when it was about one person.
+    pub subject: Option<Subject>,
+    /// How it was exported; none for a page or a stream.
+    pub format: Option<ExportFormat>,
 }
 
 /// One reading of a ticket at a door.
@@ -236,6 +248,21 @@ word!(
     }
 );
 word!(
+    /// What personal data was read.
+    Accessed {
+        Participants = 1 "participants",
+        Participant = 2 "participant",
+        History = 3 "history",
+        LiveStream = 4 "live_stream",
+        PersonExport = 5 "person_export",
+        HistoryExport = 6 "history_export",
+        Log = 7 "log",
+    }
+);
+word!(
+    ExportFormat { Json = 1 "json", Ndjson = 2 "ndjson", Csv = 3 "csv", Xlsx = 4 "xlsx" }
+);
+word!(
     /// In what capacity somebody acted.
     ActorRole {
         Superuser = 1 "superuser",
@@ -245,12 +272,14 @@ word!(
         User = 5 "user",
         // The command line on a closed data directory, or the demo's crowd.
         Operator = 6 "operator",
+        // Reads alone.
+        Auditor = 7 "auditor",
     }
 );
 
 impl Event {
     /// All words that [`Self::type_name`] gives.
-    pub const TYPE_NAMES: [&str; 12] = [
+    pub const TYPE_NAMES: [&str; 13] = [
         "gathering_created",
         "gathering_changed",
         "service_team_changed",
@@ -263,6 +292,7 @@ impl Event {
         "participant_erased",
         "door_token_minted",
         "door_token_revoked",
+        "personal_data_accessed",
     ];
 
     /// The word in history entries.
@@ -281,6 +311,7 @@ impl Event {
             Self::ParticipantErased { .. } => "participant_erased",
             Self::DoorTokenMinted(_) => "door_token_minted",
             Self::DoorTokenRevoked { .. } => "door_token_revoked",
+            Self::PersonalDataAccessed(_) => "personal_data_accessed",
         }
     }
 
@@ -301,6 +332,7 @@ impl Event {
             Self::ScanUndone { subject, .. }
             | Self::RegistrationCancelled { subject, .. }
             | Self::ParticipantErased { subject } => Some(subject),
+            Self::PersonalDataAccessed(access) => access.subject.as_ref(),
         }
     }
 
@@ -319,7 +351,8 @@ impl Event {
             | Self::RegistrationCancelled { .. }
             | Self::ParticipantErased { .. }
             | Self::DoorTokenMinted(_)
-            | Self::DoorTokenRevoked { .. } => None,
+            | Self::DoorTokenRevoked { .. }
+            | Self::PersonalDataAccessed(_) => None,
         }
     }
 }

@@ -104,6 +104,17 @@ uuid_id!(
     Epoch
 );
 
+impl GatheringId {
+    /// No gathering: what is recorded of the log as a whole, such as who read across all gatherings. Never
+    /// created, in no list, and `null` where callers see it.
+    pub const HOUSE: Self = Self(Uuid::nil());
+
+    #[must_use]
+    pub fn is_house(self) -> bool {
+        self == Self::HOUSE
+    }
+}
+
 /// Text that is not what it should be; `rule` says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what} must be {rule}")]

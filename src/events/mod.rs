@@ -18,5 +18,6 @@ pub mod log;
 pub mod recorded;
 pub mod snapshot;
 pub(crate) mod stored;
+mod stored_access;
 mod stored_door_tokens;
 pub mod time;

@@ -4,7 +4,8 @@
 //! upcaster), a golden file, and a row in [`CURRENT`]; [`decode`] lifts what it reads to the newest
 //! shape, so that nothing above knows older ones. Words are numbers and nothing here is a serde
 //! enum: bincode numbers variants by their place in the source. Structs borrow from the frame, so
-//! neither way copies text twice. Those about door tokens are in `stored_door_tokens`.
+//! neither way copies text twice. Those about door tokens are in `stored_door_tokens`, that of
+//! access records in `stored_access`.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -17,12 +18,13 @@ use super::{
         Registration, RegistrationPolicy, Scan, ScanMode, Sealed, Subject, Warning,
     },
     ids::{Code, ParticipantId},
+    stored_access::PersonalDataAccessedV1,
     stored_door_tokens::{DoorTokenMintedV1, DoorTokenRevokedV1},
     time::Timestamp,
 };
 
 /// Every type there is, by number, with its newest schema. Numbers are never reused.
-pub(super) const CURRENT: [(u16, u16); 12] = [
+pub(super) const CURRENT: [(u16, u16); 13] = [
     (GATHERING_CREATED, 1),
     (GATHERING_CHANGED, 1),
     (SERVICE_TEAM_CHANGED, 1),
@@ -35,6 +37,7 @@ pub(super) const CURRENT: [(u16, u16); 12] = [
     (PARTICIPANT_ERASED, 1),
     (DOOR_TOKEN_MINTED, 1),
     (DOOR_TOKEN_REVOKED, 1),
+    (PERSONAL_DATA_ACCESSED, 1),
 ];
 
 const GATHERING_CREATED: u16 = 1;
@@ -49,37 +52,34 @@ const REGISTRATION_CANCELLED: u16 = 9;
 pub(super) const PARTICIPANT_ERASED: u16 = 10;
 const DOOR_TOKEN_MINTED: u16 = 11;
 const DOOR_TOKEN_REVOKED: u16 = 12;
+const PERSONAL_DATA_ACCESSED: u16 = 13;
 
 /// Appends the payload in its newest schema to `out`; gives its type and schema.
 pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), DecodeError> {
     let type_id = match event {
         Event::GatheringCreated(details) => {
-            codec::encode_payload(&GatheringV1::from(details), out)?;
-            GATHERING_CREATED
+            typed(GATHERING_CREATED, &GatheringV1::from(details), out)?
         }
         Event::GatheringChanged(details) => {
-            codec::encode_payload(&GatheringV1::from(details), out)?;
-            GATHERING_CHANGED
+            typed(GATHERING_CHANGED, &GatheringV1::from(details), out)?
         }
         Event::ServiceTeamChanged { user_id, door_role } => {
             let stored = ServiceTeamChangedV1 {
                 user_id,
                 door_role: door_role.map(DoorRole::number),
             };
-            codec::encode_payload(&stored, out)?;
-            SERVICE_TEAM_CHANGED
+            typed(SERVICE_TEAM_CHANGED, &stored, out)?
         }
-        Event::ParticipantRegistered(registration) => {
-            codec::encode_payload(&RegistrationV1::from(registration), out)?;
-            PARTICIPANT_REGISTERED
-        }
+        Event::ParticipantRegistered(registration) => typed(
+            PARTICIPANT_REGISTERED,
+            &RegistrationV1::from(registration),
+            out,
+        )?,
         Event::ParticipantCheckedIn(scan) => {
-            codec::encode_payload(&ScanV1::from(scan), out)?;
-            PARTICIPANT_CHECKED_IN
+            typed(PARTICIPANT_CHECKED_IN, &ScanV1::from(scan), out)?
         }
         Event::ParticipantCheckedOut(scan) => {
-            codec::encode_payload(&ScanV1::from(scan), out)?;
-            PARTICIPANT_CHECKED_OUT
+            typed(PARTICIPANT_CHECKED_OUT, &ScanV1::from(scan), out)?
         }
         Event::ScanRefused {
             scan,
@@ -93,8 +93,7 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
                 code: code.number(),
                 previous: *previous,
             };
-            codec::encode_payload(&stored, out)?;
-            SCAN_REFUSED
+            typed(SCAN_REFUSED, &stored, out)?
         }
         Event::ScanUndone {
             subject,
@@ -106,31 +105,36 @@ pub(super) fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(u16, u16), Dec
                 undoes: *undoes,
                 reason: reason.as_ref().map(Blob::from),
             };
-            codec::encode_payload(&stored, out)?;
-            SCAN_UNDONE
+            typed(SCAN_UNDONE, &stored, out)?
         }
         Event::RegistrationCancelled { subject, reason } => {
             let stored = RegistrationCancelledV1 {
                 subject: subject.into(),
                 reason: reason.as_ref().map(Blob::from),
             };
-            codec::encode_payload(&stored, out)?;
-            REGISTRATION_CANCELLED
+            typed(REGISTRATION_CANCELLED, &stored, out)?
         }
         Event::ParticipantErased { subject } => {
-            codec::encode_payload(&SubjectV1::from(subject), out)?;
-            PARTICIPANT_ERASED
+            typed(PARTICIPANT_ERASED, &SubjectV1::from(subject), out)?
         }
         Event::DoorTokenMinted(token) => {
-            codec::encode_payload(&DoorTokenMintedV1::from(token), out)?;
-            DOOR_TOKEN_MINTED
+            typed(DOOR_TOKEN_MINTED, &DoorTokenMintedV1::from(token), out)?
         }
         Event::DoorTokenRevoked { jti } => {
-            codec::encode_payload(&DoorTokenRevokedV1::from(*jti), out)?;
-            DOOR_TOKEN_REVOKED
+            typed(DOOR_TOKEN_REVOKED, &DoorTokenRevokedV1::from(*jti), out)?
         }
+        Event::PersonalDataAccessed(access) => typed(
+            PERSONAL_DATA_ACCESSED,
+            &PersonalDataAccessedV1::from(access),
+            out,
+        )?,
     };
     Ok((type_id, 1))
+}
+
+fn typed(type_id: u16, stored: &impl Serialize, out: &mut Vec<u8>) -> Result<u16, DecodeError> {
+    codec::encode_payload(stored, out)?;
+    Ok(type_id)
 }
 
 /// The fact in its newest shape, whatever schema it was written in.
@@ -185,6 +189,9 @@ pub(super) fn decode(type_id: u16, schema: u16, payload: &[u8]) -> Result<Event,
             codec::decode_payload::<DoorTokenMintedV1<'_>>(payload)?.try_into()?,
         ),
         (DOOR_TOKEN_REVOKED, 1) => codec::decode_payload::<DoorTokenRevokedV1>(payload)?.into(),
+        (PERSONAL_DATA_ACCESSED, 1) => Event::PersonalDataAccessed(
+            codec::decode_payload::<PersonalDataAccessedV1<'_>>(payload)?.try_into()?,
+        ),
         _ => return Err(DecodeError::UnknownType { type_id, schema }),
     };
     Ok(event)
@@ -204,7 +211,7 @@ pub(super) fn registered_code(schema: u16, payload: &[u8]) -> Result<&str, Decod
 }
 
 #[derive(Serialize, Deserialize)]
-struct SubjectV1<'a> {
+pub(super) struct SubjectV1<'a> {
     participant: [u8; 16],
     code: &'a str,
 }
@@ -476,7 +483,7 @@ pub(super) fn word<T>(
     from_number(number).ok_or(DecodeError::Value(what))
 }
 
-fn optional_word<T>(
+pub(super) fn optional_word<T>(
     number: Option<u8>,
     what: &'static str,
     from_number: fn(u8) -> Option<T>,

@@ -213,6 +213,9 @@ const fn needs(action: Action) -> &'static str {
         Action::ReadHistory => {
             "only the event's creator, supervisors and auditors may read its history"
         }
+        Action::ExportPerson => {
+            "only superusers, the event's creator and whoever registered themselves may do this"
+        }
         Action::Administer => "only superusers may do this",
     }
 }

@@ -25,6 +25,11 @@ pub(super) struct Json<T>(pub T);
 /// The same, where no body at all means the default.
 pub(super) struct OptionalJson<T>(pub T);
 
+/// No query parameters: one that is ignored would be answered with something else than was asked.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
 /// Query parameters.
 pub(super) struct Params<T>(pub T);
 

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App,
+    access::{self, Read},
     answer::{self, PAGE_LIMIT_MAX, Page},
     caller::Caller,
     extract::{InGathering, Params},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     auth::Action,
     events::{
-        event::Event,
+        event::{Accessed, Event},
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
@@ -99,7 +100,10 @@ pub(super) async fn of_gathering(
 ) -> Result<Response, Problem> {
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::ReadHistory)?;
-    page(&app, params.query(Some(id))?).await
+    let query = params.query(Some(id))?;
+    let read = Read::page(Accessed::History).about(query.participant.as_deref());
+    access::record(&app, &caller, Some(&seat), read).await?;
+    page(&app, query).await
 }
 
 /// The history of all events; for superusers and auditors
@@ -112,7 +116,9 @@ pub(super) async fn of_all(
     Params(params): Params<HistoryParams>,
 ) -> Result<Response, Problem> {
     reads_everything(&caller)?;
-    page(&app, params.query(None)?).await
+    let query = params.query(None)?;
+    access::record(&app, &caller, None, Read::page(Accessed::History)).await?;
+    page(&app, query).await
 }
 
 /// The log from an offset on, one history entry a line; for superusers and auditors
@@ -130,8 +136,10 @@ pub(super) async fn log(
     if params.limit == Some(0) {
         return Err(Problem::field("limit", "must be at least 1"));
     }
+    let head = app.log.head();
+    access::record(&app, &caller, None, Read::log()).await?;
     let lines = Lines {
-        head: app.log.head(),
+        head,
         after: params.after.unwrap_or(0),
         left: params.limit.unwrap_or(u64::MAX),
         app,

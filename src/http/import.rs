@@ -224,7 +224,7 @@ impl Imported {
 }
 
 /// `?dry_run`, `?dry_run=1` and `?dry_run=true` mean yes.
-fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(super) fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     match std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
         "" | "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),

@@ -179,9 +179,12 @@ impl Outcome {
             Err(CommandError::Refused(_)) => Self::Refused,
             Err(CommandError::IdempotencyConflict { .. }) => Self::Conflict,
             Err(CommandError::Busy { .. }) => Self::Busy,
-            Err(CommandError::Unavailable(_) | CommandError::TooLarge | CommandError::Load(_)) => {
-                Self::Failed
-            }
+            Err(
+                CommandError::Unavailable(_)
+                | CommandError::TooLarge
+                | CommandError::KeyStays(_)
+                | CommandError::Load(_),
+            ) => Self::Failed,
         }
     }
 

@@ -4,6 +4,7 @@
 //! `fields`), its caller is identified (`caller`), and its resource answers. Live streams are not
 //! here but in `ws`.
 
+mod access;
 mod admin;
 mod answer;
 mod arrivals;
@@ -11,6 +12,7 @@ mod as_of;
 mod caller;
 mod door;
 mod door_tokens;
+mod erasure;
 mod extract;
 mod fields;
 mod gatherings;
@@ -20,6 +22,7 @@ mod import;
 mod metrics;
 mod openapi;
 mod participants;
+mod person_export;
 pub mod places;
 mod problem;
 mod proofs;
@@ -42,6 +45,7 @@ use std::{
 use axum::Router;
 use tokio::sync::Semaphore;
 
+pub use access::record_stream;
 pub use door::without_trailing_slash;
 pub use metrics::Metrics;
 

@@ -26,7 +26,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App, admin, arrivals,
     caller::Caller,
-    door, door_tokens, gatherings, health, history, import, metrics, participants,
+    door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
+    person_export,
     problem::{self, Problem},
     proofs, registration, scan_batch, scans, service_team, session,
 };
@@ -93,6 +94,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(scans::cancel))
         .routes(routes!(participants::list))
         .routes(routes!(participants::show))
+        .routes(routes!(person_export::show))
+        .routes(routes!(erasure::erase))
+        .routes(routes!(erasure::erase_all))
         .routes(routes!(arrivals::show))
         .routes(routes!(history::of_gathering))
         .routes(routes!(history::of_all))

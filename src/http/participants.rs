@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     App,
+    access::{self, Read},
     answer::{self, Page},
     as_of::{AsOfParams, Moment},
     caller::Caller,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     auth::Action,
+    events::event::Accessed,
     projections::{
         participants::Participant,
         views::{ParticipantFilter, ParticipantsQuery},
@@ -79,6 +81,8 @@ pub(super) async fn list(
         after: params.after,
         limit: answer::page_limit(params.limit)?,
     };
+    let read = Read::page(Accessed::Participants);
+    access::record(&app, &caller, Some(&seat), read).await?;
     let (page, at) = match &params.as_of {
         None => (app.views.participants(id, query).await?, None),
         Some(moment) => {
@@ -107,6 +111,8 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let seat = caller.seat_of_ticket(&app, &code)?;
     caller.require(&seat, Action::ReadParticipants)?;
+    let read = Read::page(Accessed::Participant).about(Some(code.as_str()));
+    access::record(&app, &caller, Some(&seat), read).await?;
     let (participant, at) = match as_of {
         None => (app.views.participant(&code).await?, None),
         Some(moment) => {

@@ -19,6 +19,9 @@ use crate::{
     projections::ViewError,
 };
 
+/// When to ask again for a key to be destroyed.
+const KEY_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// What an error answer says. `code` is stable; `detail` is for people.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Body {
@@ -213,6 +216,15 @@ impl From<CommandError> for Problem {
                 "event_too_large",
                 "the event is larger than the log takes: shorten the text fields",
             ),
+            CommandError::KeyStays(reason) => {
+                tracing::error!(reason, "an erased person's key is still there");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "key_not_destroyed",
+                    "the person counts as erased, and their key could not be destroyed yet: ask again; a restart tries it, too",
+                )
+                .retry_after(KEY_RETRY_AFTER)
+            }
             CommandError::Load(reason) => {
                 tracing::error!(reason, "a gathering could not be loaded");
                 Self::internal()

@@ -137,7 +137,8 @@ fn for_self(
     self_id(&caller.principal.id).map(Some)
 }
 
-fn self_id(user: &str) -> Result<CommandId, Problem> {
+/// The id of the command by which somebody registers themselves: it can be sent once.
+pub(super) fn self_id(user: &str) -> Result<CommandId, Problem> {
     let mut text = format!("self:{user}");
     if text.len() > ID_TEXT_BYTES_MAX || text.trim() != text {
         text = format!("self:{}", hex::encode(Sha256::digest(user.as_bytes())));

@@ -75,7 +75,8 @@ pub(super) async fn of(app: &App, accepted: &Accepted, seat: &Seat) -> Result<Sc
         | Event::RegistrationCancelled { .. }
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => return Err(Problem::internal()),
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => return Err(Problem::internal()),
     };
     let detail = match code {
         None => None,

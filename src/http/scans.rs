@@ -101,7 +101,7 @@ pub(super) struct CancelBody {
 /// What became of a participant that was changed without a scan.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Change {
-    /// `undone` or `cancelled`.
+    /// `undone`, `cancelled` or `erased`.
     #[schema(value_type = String)]
     outcome: &'static str,
     /// Offset of the scan that no longer counts.
@@ -374,7 +374,8 @@ fn reason(given: Option<&str>) -> Result<Option<String>, Problem> {
     Ok(reason.map(|reason| reason.as_ref().to_owned()))
 }
 
-async fn changed(
+/// The answer to a command that changed a participant without a scan.
+pub(super) async fn changed(
     app: &App,
     accepted: &Accepted,
     outcome: &'static str,
@@ -393,7 +394,8 @@ async fn changed(
         | Event::RegistrationCancelled { .. }
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => None,
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => None,
     };
     let change = Change {
         outcome,

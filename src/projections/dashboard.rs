@@ -243,7 +243,9 @@ impl Tally {
                     row.occupancy.registered = row.occupancy.registered.saturating_sub(1);
                 }
             }
-            Event::ScanRefused { .. } | Event::ParticipantErased { .. } => {}
+            Event::ScanRefused { .. }
+            | Event::ParticipantErased { .. }
+            | Event::PersonalDataAccessed(_) => {}
         }
     }
 

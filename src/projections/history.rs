@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 
 use super::person::unseal;
 use crate::events::{
-    event::{ActorRole, DoorRole, Event, RefusalCode, Scan, ScanMode, Sealed, Warning},
+    event::{
+        Accessed, ActorRole, DoorRole, Event, ExportFormat, RefusalCode, Scan, ScanMode, Sealed,
+        Warning,
+    },
     ids::{Code, CommandId, DoorTokenId, GatheringId, Offset, ParticipantId},
     keys::{Keys, SubjectId},
     recorded::Recorded,
@@ -28,8 +31,9 @@ pub(crate) const FOLD: FoldName = FoldName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HistoryEntry {
     pub offset: Offset,
-    #[schema(value_type = String, format = Uuid)]
-    pub event_id: GatheringId,
+    /// Null for what is about the log as a whole.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub event_id: Option<GatheringId>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub participant_id: Option<ParticipantId>,
     #[schema(value_type = Option<String>)]
@@ -64,6 +68,8 @@ pub struct HistoryEntry {
     pub team_member: Option<TeamMember>,
     /// Of `door_token_minted` and `door_token_revoked`.
     pub door_token: Option<HistoryDoorToken>,
+    /// Of `personal_data_accessed`.
+    pub accessed: Option<HistoryAccess>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -95,6 +101,14 @@ pub struct HistoryDoorToken {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What was read, never what it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HistoryAccess {
+    pub what: Accessed,
+    /// Of exports.
+    pub format: Option<ExportFormat>,
+}
+
 impl HistoryEntry {
     pub(super) fn new(recorded: &Recorded, undone_by: Option<Offset>, keys: &Keys) -> Self {
         let subject = recorded.event.subject();
@@ -108,7 +122,7 @@ impl HistoryEntry {
         let actor_name = recorded.actor.name.as_ref();
         Self {
             offset: recorded.offset,
-            event_id: recorded.gathering,
+            event_id: Some(recorded.gathering).filter(|id| !id.is_house()),
             participant_id: subject.map(|subject| subject.participant),
             event_pax_id: subject.map(|subject| subject.code.clone()),
             kind: recorded.event.type_name(),
@@ -157,6 +171,13 @@ impl HistoryEntry {
                 }),
                 _ => None,
             },
+            accessed: match &recorded.event {
+                Event::PersonalDataAccessed(access) => Some(HistoryAccess {
+                    what: access.what,
+                    format: access.format,
+                }),
+                _ => None,
+            },
         }
     }
 }
@@ -174,7 +195,8 @@ fn outcome(event: &Event) -> (Option<&'static str>, Option<RefusalCode>) {
         | Event::RegistrationCancelled { .. }
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => (None, None),
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => (None, None),
     }
 }
 
@@ -201,7 +223,8 @@ const fn reason(event: &Event) -> Option<&Sealed> {
         | Event::ParticipantRegistered(_)
         | Event::ParticipantErased { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => None,
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => None,
     }
 }
 

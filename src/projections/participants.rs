@@ -216,7 +216,8 @@ impl Participants {
             }
             Event::ServiceTeamChanged { .. }
             | Event::DoorTokenMinted(_)
-            | Event::DoorTokenRevoked { .. } => {}
+            | Event::DoorTokenRevoked { .. }
+            | Event::PersonalDataAccessed(_) => {}
             Event::ParticipantRegistered(registration) => self.register(recorded, registration),
             Event::ParticipantCheckedIn(scan) => self.visit(recorded, scan, Direction::In),
             Event::ParticipantCheckedOut(scan) => self.visit(recorded, scan, Direction::Out),

@@ -184,7 +184,9 @@ impl Line {
             match self.tcp.try_write(&frames.bytes) {
                 Ok(written) => {
                     state.left.cursor = frames.covers;
-                    state.left.said = Some(now);
+                    if frames.messages > 0 {
+                        state.left.said = Some(now);
+                    }
                     let rest = frames.bytes.get(written..).unwrap_or_default();
                     if rest.is_empty() {
                         return Delivered::Whole;
@@ -419,7 +421,7 @@ async fn give_out(streams: &Streams, frames: Frames, places: &mut Vec<Place>) {
     }
     let metrics = streams.0.metrics.check_in();
     metrics.sent(delivered * frames.messages, delivered * frames.text_bytes);
-    if delivered > 0 {
+    if delivered > 0 && frames.messages > 0 {
         metrics.delivered_live(frames.newest);
     }
 }
@@ -459,16 +461,18 @@ fn frames(entries: &[Arc<FeedEntry>], given: Offset, covers: Offset) -> Option<F
     let first = entries.first()?.offset();
     let newest = entries.last()?.recorded.recorded_at;
     let mut bytes = Vec::new();
-    let mut text_bytes = 0;
-    for entry in entries {
-        let text = entry.encoded(|entry| encode(&checkin_message(entry)))?;
+    let (mut messages, mut text_bytes) = (0, 0);
+    let silent = |entry: &FeedEntry| matches!(entry.recorded.event, Event::PersonalDataAccessed(_));
+    for entry in entries.iter().filter(|entry| !silent(entry)) {
+        let text = entry.encoded(|entry| encode(&checkin_message(entry)?))?;
         put_text(&mut bytes, &text);
+        messages += 1;
         text_bytes += text.len();
     }
     // The rest of a page that a reader does not take whole is kept for it.
     (bytes.len() <= PAGE_BYTES_MAX).then_some(Frames {
         bytes,
-        messages: entries.len(),
+        messages,
         text_bytes,
         given,
         first,
@@ -488,5 +492,6 @@ const fn is_plain(event: &Event) -> bool {
             | Event::ScanRefused { .. }
             | Event::ScanUndone { .. }
             | Event::RegistrationCancelled { .. }
+            | Event::PersonalDataAccessed(_)
     )
 }

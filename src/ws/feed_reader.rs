@@ -139,6 +139,11 @@ impl Access {
                 .may(self.standing(), Action::ReadParticipants)
     }
 
+    /// Whether it is the role `auditor` alone that lets the caller read.
+    pub(crate) fn reads_as_auditor(&self) -> bool {
+        (self.principal).reads_as_auditor(self.standing(), Action::ReadParticipants)
+    }
+
     fn standing(&self) -> crate::auth::Standing {
         self.principal
             .standing(self.gathering, self.is_creator, self.team_role)
@@ -386,7 +391,7 @@ fn seen_entries(entries: &[Arc<FeedEntry>], access: &mut Access) -> (Vec<Outgoin
         if !access.may_read() {
             return (messages, true);
         }
-        let text = entry.encoded(|entry| encode(&checkin_message(entry)));
+        let text = entry.encoded(|entry| encode(&checkin_message(entry)?));
         messages.extend(text.map(|text| Outgoing {
             seen: Some(entry.offset()),
             text: Text::Whole(text),
@@ -416,7 +421,7 @@ fn seen_updates(
                 .is_some_and(|row| Access::of(principal.clone(), &row).may_read())
         });
         if sees {
-            let text = update.encoded(|update| encode(&dashboard_message(update)));
+            let text = update.encoded(|update| encode(&dashboard_message(update)?));
             messages.extend(text.map(|text| Outgoing {
                 seen: Some(recorded.offset),
                 text: Text::Whole(text),

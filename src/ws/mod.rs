@@ -29,9 +29,11 @@ mod upgrade;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
+use futures_util::future::BoxFuture;
 
 use crate::{
-    auth::{Authenticator, Tickets},
+    auth::{Authenticator, Principal, Tickets},
+    events::ids::GatheringId,
     projections::Views,
 };
 
@@ -68,6 +70,11 @@ impl Default for Limits {
     }
 }
 
+/// Records that a caller is about to read a gathering's people as an auditor. False: it could not be
+/// recorded, and then there is no stream.
+pub type RecordAccess =
+    Arc<dyn Fn(GatheringId, Principal) -> BoxFuture<'static, bool> + Send + Sync>;
+
 /// Everything a stream needs. Cheap handle.
 #[derive(Clone)]
 pub struct Streams(Arc<Inner>);
@@ -78,6 +85,7 @@ struct Inner {
     tickets: Tickets,
     allowed_origins: Vec<String>,
     limits: Limits,
+    record_access: RecordAccess,
     admission: Admission,
     snapshots: Snapshots,
     fanouts: Fanouts,
@@ -94,6 +102,7 @@ impl Streams {
         tickets: Tickets,
         allowed_origins: Vec<String>,
         limits: Limits,
+        record_access: RecordAccess,
     ) -> Self {
         Self(Arc::new(Inner {
             views,
@@ -102,6 +111,7 @@ impl Streams {
             allowed_origins,
             admission: Admission::new(&limits),
             limits,
+            record_access,
             snapshots: Snapshots::default(),
             fanouts: Fanouts::default(),
             metrics: Metrics::new(),

@@ -177,12 +177,13 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Option<Bytes> {
     })
 }
 
-/// The check-in stream's message about an event. Every event has one, so no offset is silent.
-pub(crate) fn checkin_message(entry: &FeedEntry) -> ServerMessage<'_> {
+/// The check-in stream's message about an event. Every event has one, but who read personal data: that is
+/// for those who may read the history.
+pub(crate) fn checkin_message(entry: &FeedEntry) -> Option<ServerMessage<'_>> {
     let recorded = &*entry.recorded;
     let participant = entry.participant.as_deref();
     let (timestamp, offset) = (recorded.occurred_at, recorded.offset);
-    match &recorded.event {
+    let message = match &recorded.event {
         Event::ParticipantCheckedIn(scan) => {
             ServerMessage::CheckinUpdate(scan_update(entry, scan, Direction::In))
         }
@@ -217,12 +218,15 @@ pub(crate) fn checkin_message(entry: &FeedEntry) -> ServerMessage<'_> {
         | Event::ServiceTeamChanged { .. }
         | Event::DoorTokenMinted(_)
         | Event::DoorTokenRevoked { .. } => event_update(recorded, entry.occupancy),
-    }
+        Event::PersonalDataAccessed(_) => return None,
+    };
+    Some(message)
 }
 
-/// The dashboard's message about an event.
-pub(crate) fn dashboard_message(update: &Update) -> ServerMessage<'_> {
-    event_update(&update.recorded, update.counts)
+/// The dashboard's message about an event, for the same ones.
+pub(crate) fn dashboard_message(update: &Update) -> Option<ServerMessage<'_>> {
+    let is_silent = matches!(update.recorded.event, Event::PersonalDataAccessed(_));
+    (!is_silent).then(|| event_update(&update.recorded, update.counts))
 }
 
 /// The participants' word for a way through the door.

@@ -79,6 +79,7 @@ pub(super) async fn check_in_caller(
         .ok_or_else(Problem::no_such_gathering)?;
     let access = access(streams, principal, gathering).await?;
     let from = from(&query(uri)?)?;
+    record(streams, &access).await?;
     Ok((Caller::CheckIn(access), from))
 }
 
@@ -126,6 +127,20 @@ async fn access(
         ));
     }
     Ok(access)
+}
+
+/// What an auditor is about to read is recorded first.
+async fn record(streams: &Streams, access: &Access) -> Result<(), Problem> {
+    let record = &streams.0.record_access;
+    let recorded =
+        !access.reads_as_auditor() || record(access.gathering(), access.principal().clone()).await;
+    recorded.then_some(()).ok_or_else(|| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "access_not_recorded",
+            "what auditors read is recorded, and that was not possible just now; connect again in a moment",
+        )
+    })
 }
 
 fn upgrade(

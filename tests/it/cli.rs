@@ -91,7 +91,8 @@ fn a_running_server_is_asked_imported_into_followed_and_rebuilt() {
         said(&one)
     );
     let tail = ask(&["tail", "--from", "1", "--once", "--json"]);
-    assert_eq!(said(&tail).lines().count(), 2);
+    // The two guests, and that somebody reads the log.
+    assert_eq!(said(&tail).lines().count(), 3);
     assert_eq!(said(&ask(&["tail", "--once"])), "");
     assert!(said(&ask(&["projections"])).contains("participants"));
     let rebuilt = ask(&["rebuild-projection", "--all"]);
@@ -253,15 +254,15 @@ fn a_port_that_is_taken_is_said_with_what_to_do() {
 }
 
 /// A data directory with a secret, a superuser's token, and an attendee list.
-struct Evening {
-    data: PathBuf,
-    token: String,
-    list: String,
+pub(crate) struct Evening {
+    pub(crate) data: PathBuf,
+    pub(crate) token: String,
+    pub(crate) list: String,
     _dir: TempDir,
 }
 
 impl Evening {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let data = dir.path().join("data");
         let list = dir.path().join("list.csv");
@@ -284,20 +285,20 @@ impl Evening {
         }
     }
 
-    fn data(&self) -> &str {
+    pub(crate) fn data(&self) -> &str {
         self.data.to_str().unwrap()
     }
 }
 
 /// A server process on a free port.
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
-    url: String,
+    pub(crate) url: String,
     log: Lines<BufReader<std::process::ChildStderr>>,
 }
 
 impl Serving {
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut process = command(&[
             "serve",
             "--listen",
@@ -323,7 +324,7 @@ impl Serving {
         }
     }
 
-    fn create_gathering(&self, token: &str) -> String {
+    pub(crate) fn create_gathering(&self, token: &str) -> String {
         let body = r#"{"name": "Flipped", "start_date": "2026-05-01T18:00:00Z"}"#;
         let address = self.url.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -340,7 +341,7 @@ impl Serving {
         made["id"].as_str().unwrap().to_owned()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         terminate(&self.process);
         // To the end, so that a full pipe never keeps it from stopping.
         self.log.by_ref().for_each(drop);
@@ -454,7 +455,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-fn doorbook(arguments: &[&str], token: Option<&str>) -> Output {
+pub(crate) fn doorbook(arguments: &[&str], token: Option<&str>) -> Output {
     let mut command = command(arguments);
     if let Some(token) = token {
         command.env("DOORBOOK_TOKEN", token);
@@ -462,15 +463,15 @@ fn doorbook(arguments: &[&str], token: Option<&str>) -> Output {
     command.output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_str(&said(output)).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -96,6 +96,12 @@ fn a_failed_sync_refuses_commands_until_a_restart_and_loses_nothing_acknowledged
         acked,
         "reads go on, and show what was acknowledged"
     );
+    // Whoever takes the whole log away is recorded, and that is not possible any more.
+    let log = client.get("/api/log/").unwrap();
+    assert_eq!(
+        (log.status, log.json()["code"].as_str()),
+        (503, Some("log_unavailable"))
+    );
     server.kill();
 
     let server = Process::start(&trial.data);

@@ -1,9 +1,15 @@
 //! The one integration-test binary: a module per behaviour.
 
 #[cfg(test)]
+mod access_records;
+#[cfg(test)]
 mod as_of;
 #[cfg(test)]
+mod byte_search;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod cli_erase;
 #[cfg(test)]
 mod commands_property;
 #[cfg(test)]
@@ -16,6 +22,10 @@ mod disk_full;
 mod door_tokens;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod erasure;
+#[cfg(test)]
+mod erasure_bytes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

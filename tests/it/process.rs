@@ -144,7 +144,7 @@ impl Process {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    fn kill_now(&mut self) {
+    pub(crate) fn kill_now(&mut self) {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
@@ -238,20 +238,17 @@ impl Client {
     pub(crate) fn log_after(&self, mut after: u64) -> Vec<Value> {
         let mut entries = Vec::new();
         loop {
+            // Not `/api/log/`, which is itself recorded, and refused when the log takes nothing more.
             let answer = self
-                .get(&format!("/api/log/?after={after}&limit=1000"))
+                .get(&format!("/api/history/?after={after}&limit=1000"))
                 .unwrap();
             assert_eq!(answer.status, 200, "{}", answer.text);
-            let page: Vec<Value> = answer
-                .text
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
-            let Some(last) = page.last() else {
-                return entries;
-            };
-            after = last["offset"].as_u64().unwrap();
-            entries.extend(page);
+            let page = answer.json();
+            entries.extend(page["results"].as_array().unwrap().iter().cloned());
+            match page["next"].as_str() {
+                Some(next) => after = next.parse().unwrap(),
+                None => return entries,
+            }
         }
     }
 }

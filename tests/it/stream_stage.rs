@@ -24,6 +24,7 @@ use doorbook::{
         time::Timestamp,
     },
     projections::Views,
+    server::record_access,
     ws::{Limits, Streams, router},
 };
 use futures_util::{SinkExt, StreamExt};
@@ -65,6 +66,7 @@ impl Stage {
 
     pub(crate) async fn with(limits: Limits) -> Self {
         let log = Log::in_memory();
+        let commands = CommandHandler::new(log.clone());
         let views = Views::open(log.clone()).unwrap();
         let origins = vec!["https://desk.example".to_owned()];
         let streams = Streams::new(
@@ -73,13 +75,14 @@ impl Stage {
             Tickets::default(),
             origins,
             limits,
+            record_access(commands.clone()),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = router(streams.clone());
         tokio::spawn(serve(listener, app));
         Self {
-            commands: CommandHandler::new(log.clone()),
+            commands,
             log,
             streams,
             address,

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod demo;
 mod entries;
+mod erase;
 mod failure;
 mod history;
 mod import;
@@ -61,6 +62,7 @@ enum Command {
     Proof(proof::ProofArgs),
     Verify(verify::VerifyArgs),
     VerifyProof(verify_proof::VerifyProofArgs),
+    Erase(erase::EraseArgs),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Proof(args) => proof::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::VerifyProof(args) => verify_proof::run(&args),
+        Command::Erase(args) => erase::run(&args),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;

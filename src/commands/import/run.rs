@@ -263,6 +263,7 @@ fn of_line(error: CommandError) -> Result<LineProblem, CommandError> {
         CommandError::Refused(_)
         | CommandError::Busy { .. }
         | CommandError::Unavailable(_)
+        | CommandError::KeyStays(_)
         | CommandError::Load(_) => return Err(error),
     };
     Ok(LineProblem {

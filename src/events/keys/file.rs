@@ -229,14 +229,18 @@ impl KeyFile {
             .take_while(|record| record.iter().all(|byte| *byte == 0));
         let records = &records[..records.len() - torn.count()];
         let known = bytes[..HEADER_BYTES] == HEADER;
+        // A crash may have come between a key and the event that needed it; the key that was made when the
+        // command came again is behind the first one, and is the one in use.
+        let mut newest = HashMap::with_capacity(records.len());
         for record in records {
             match parse_record(record).filter(|_| known) {
-                // What has been adopted since is newer.
-                Some((subject, key)) => {
-                    table.keys.entry(subject).or_insert(key);
-                }
+                Some((subject, key)) => drop(newest.insert(subject, key)),
                 None => table.damaged.push(*record),
             }
+        }
+        for (subject, key) in newest {
+            // What has been adopted since is newer still.
+            table.keys.entry(subject).or_insert(key);
         }
         HEADER_BYTES + records.len() * RECORD_BYTES
     }
@@ -410,6 +414,23 @@ mod tests {
             assert!(matches!(read, Err(KeyError::Damaged { .. })), "byte {at}");
             assert!(reads(&keys, 0, &sealed[0]) && reads(&keys, 2, &sealed[2]));
         }
+    }
+
+    #[test]
+    fn of_two_keys_for_one_subject_the_later_one_is_in_use() {
+        let dir = data_dir();
+        let keys = Keys::open(dir.path()).unwrap();
+        add(&keys, 1);
+        keys.sync_pending().unwrap();
+        let keys = Keys::open(dir.path()).unwrap();
+        let again = add(&keys, 1);
+        keys.sync_pending().unwrap();
+        assert!(reads(&keys, 1, &again));
+        let keys = Keys::open(dir.path()).unwrap();
+        assert!(reads(&keys, 1, &again));
+        keys.destroy(GATHERING, subject(1)).unwrap();
+        let bytes = fs::read(path(dir.path())).unwrap();
+        assert!(!bytes.windows(16).any(|window| window == subject(1)));
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Self::destroy`].
-    pub(super) fn destroy_all(
+    pub fn destroy_all(
         &self,
         gathering: GatheringId,
         subjects: &[SubjectId],

@@ -192,6 +192,21 @@ fn a_code_belongs_to_one_gathering_from_its_claim_on() {
 }
 
 #[test]
+fn who_was_erased_is_known_in_the_order_in_which_it_came() {
+    for_each_store(|log| {
+        let (here, there) = (GatheringId::generate(), GatheringId::generate());
+        let (first, second) = (subject("A-1"), subject("B-1"));
+        let erased = |gathering, subject: &Subject| {
+            let subject = subject.clone();
+            new_event(gathering, Event::ParticipantErased { subject })
+        };
+        append_all(log, [erased(there, &second), erased(here, &first)]);
+        let expected = [(there, second.participant), (here, first.participant)];
+        assert_eq!(log.erased(), expected);
+    });
+}
+
+#[test]
 fn sixteen_threads_get_gapless_offsets_each_in_its_own_order() {
     const THREADS: usize = 16;
     const EACH: usize = 100;

@@ -42,8 +42,10 @@ impl Index {
         frames.last = offset;
     }
 
+    /// Without the house, which is none.
     pub(super) fn gatherings(&self) -> Vec<GatheringId> {
-        self.gatherings.iter().map(|of| of.gathering).collect()
+        let all = self.gatherings.iter().map(|of| of.gathering);
+        all.filter(|gathering| !gathering.is_house()).collect()
     }
 
     /// 0 when the gathering has no events.

@@ -40,7 +40,7 @@ pub use verify::VerifyReport;
 use self::{store::MemoryStore, threads::Threads, writer::Shared};
 use super::{
     event::Event,
-    ids::{Code, Epoch, GatheringId, Offset},
+    ids::{Code, Epoch, GatheringId, Offset, ParticipantId},
     keys::Keys,
     recorded::{NewEvent, Recorded},
     snapshot::Snapshots,
@@ -221,6 +221,22 @@ impl Log {
     #[must_use]
     pub fn last_offset_of(&self, gathering: GatheringId) -> Offset {
         self.shared.index.read().last_offset_of(gathering)
+    }
+
+    /// Everybody whose erasure is durable, with their gathering, in the order in which it came. Their keys
+    /// must be nowhere: a copy of the data that was made before has to lose them, too.
+    #[must_use]
+    pub fn erased(&self) -> Vec<(GatheringId, ParticipantId)> {
+        self.shared.erased.lock().clone()
+    }
+
+    /// The same for one gathering.
+    #[must_use]
+    pub fn erased_in(&self, gathering: GatheringId) -> Vec<ParticipantId> {
+        let erased = self.shared.erased.lock();
+        (erased.iter().filter(|(of, _)| *of == gathering))
+            .map(|(_, participant)| *participant)
+            .collect()
     }
 
     /// Which gathering a code belongs to: appended registrations (durable or not) and claims.

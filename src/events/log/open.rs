@@ -64,9 +64,9 @@ pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
     store.sync().map_err(OpenError::Store)?;
     mend_witness(&mut witness, &found, &scan, &mut report)
         .map_err(|error| OpenError::io(&witness_path, error))?;
-    for (gathering, subjects) in &scan.erased {
+    for (gathering, subjects) in scan.erased_by_gathering() {
         // A crash may have come between the fact and the deed.
-        keys.destroy_all(*gathering, subjects)?;
+        keys.destroy_all(gathering, &subjects)?;
     }
     let epoch = witness.epoch();
     let snapshots = Snapshots::open(&data_dir.join("snapshots"), epoch)
@@ -191,6 +191,7 @@ fn start(
         recent: Recent::default(),
         index: RwLock::new(scan.index),
         codes: Mutex::new(scan.codes),
+        erased: Mutex::new(scan.erased),
         head: watch::Sender::new(scan.head),
         store: RwLock::new(Some(store)),
         frames: AtomicU64::new(scan.frames),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::events::{
     codec::{DecodeError, Record},
-    ids::{GatheringId, Offset},
+    ids::{GatheringId, Offset, ParticipantId},
     keys::SubjectId,
     time::Timestamp,
 };
@@ -29,8 +29,8 @@ const RESTORE: &str = "Keep this directory as it is and restore the newest backu
 pub(super) struct Scan {
     pub(super) index: Index,
     pub(super) codes: Codes,
-    /// Whose keys must be gone, by gathering.
-    pub(super) erased: HashMap<GatheringId, Vec<SubjectId>>,
+    /// Whose keys must be gone, in log order.
+    pub(super) erased: Vec<(GatheringId, ParticipantId)>,
     pub(super) head: Offset,
     pub(super) chain: ChainHash,
     pub(super) last_recorded_at: Timestamp,
@@ -45,12 +45,22 @@ pub(super) struct Scanned {
 }
 
 impl Scan {
+    /// The same by gathering, as the keys are kept.
+    pub(super) fn erased_by_gathering(&self) -> HashMap<GatheringId, Vec<SubjectId>> {
+        let mut by_gathering: HashMap<_, Vec<SubjectId>> = HashMap::new();
+        for (gathering, participant) in &self.erased {
+            let subjects = by_gathering.entry(*gathering).or_default();
+            subjects.push(participant.to_bytes());
+        }
+        by_gathering
+    }
+
     /// Reads the headers of every frame.
     pub(super) fn run(store: &dyn FrameStore, stamp: Option<&Stamp>) -> Result<Scanned, OpenError> {
         let mut scan = Self {
             index: Index::default(),
             codes: Codes::default(),
-            erased: HashMap::new(),
+            erased: Vec::new(),
             head: 0,
             chain: GENESIS,
             last_recorded_at: Timestamp(i64::MIN),
@@ -104,8 +114,7 @@ impl Scan {
         if record.is_erasure()
             && let Some(subject) = record.decode()?.event.subject()
         {
-            let erased = self.erased.entry(gathering).or_default();
-            erased.push(subject.participant.to_bytes());
+            self.erased.push((gathering, subject.participant));
         }
         self.last_recorded_at = record.recorded_at();
         self.index.note(gathering, first, record.offset());

@@ -22,7 +22,11 @@ use super::{
     store::FrameStore,
     witness::WitnessThread,
 };
-use crate::events::{event::Event, ids::Offset, keys::Keys};
+use crate::events::{
+    event::Event,
+    ids::{GatheringId, Offset, ParticipantId},
+    keys::Keys,
+};
 
 /// What the handle and the writer thread share.
 pub(super) struct Shared {
@@ -31,6 +35,8 @@ pub(super) struct Shared {
     pub(super) recent: Recent,
     pub(super) index: RwLock<Index>,
     pub(super) codes: Mutex<Codes>,
+    /// See [`super::Log::erased`].
+    pub(super) erased: Mutex<Vec<(GatheringId, ParticipantId)>>,
     pub(super) head: watch::Sender<Offset>,
     /// None once the log is closed.
     pub(super) store: RwLock<Option<Arc<dyn FrameStore>>>,
@@ -97,9 +103,16 @@ impl Shared {
             }
         }
         for (event, _) in &frame.events {
-            if let Event::ParticipantRegistered(registration) = &event.event {
-                let code = registration.subject.code.as_str();
-                self.codes.lock().registered(code, event.gathering);
+            match &event.event {
+                Event::ParticipantRegistered(registration) => {
+                    let code = registration.subject.code.as_str();
+                    self.codes.lock().registered(code, event.gathering);
+                }
+                Event::ParticipantErased { subject } => {
+                    let erased = (event.gathering, subject.participant);
+                    self.erased.lock().push(erased);
+                }
+                _ => {}
             }
         }
         self.recent.extend(frame.events.into_iter());

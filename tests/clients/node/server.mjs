@@ -67,12 +67,14 @@ export function scan(code, direction = 'check-in', body = { gate: 'North' }) {
 /** Every event after an offset, up to the head. */
 export async function log(after = 0) {
   const entries = [];
-  for (;;) {
-    const { text } = await request('GET', `/api/log/?after=${entries.at(-1)?.offset ?? after}&limit=1000`);
-    const page = text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
-    if (page.length === 0) return entries;
-    entries.push(...page);
+  // Not `/api/log/`: whoever reads that is in it.
+  for (let next = after; next !== null; ) {
+    const { text } = await request('GET', `/api/history/?after=${next}&limit=1000`);
+    const page = JSON.parse(text);
+    entries.push(...page.results);
+    next = page.next;
   }
+  return entries;
 }
 
 /** A gathering with three guests, and the offsets of what the log says of it after a cursor. */

@@ -186,12 +186,12 @@ impl Book {
     /// An event is judged by the rights of some moment between it and its delivery.
     pub(super) fn must_see(&self, who: Who, recorded: &Recorded, by: Offset) -> bool {
         let span = (recorded.offset, by.max(recorded.offset));
-        self.sees_in(who, recorded.gathering, span).0
+        is_told(recorded) && self.sees_in(who, recorded.gathering, span).0
     }
 
     pub(super) fn may_see(&self, who: Who, recorded: &Recorded, by: Offset) -> bool {
         let span = (recorded.offset, by.max(recorded.offset));
-        self.sees_in(who, recorded.gathering, span).1
+        is_told(recorded) && self.sees_in(who, recorded.gathering, span).1
     }
 
     /// Whether there was a moment in the span when somebody might not read.
@@ -218,4 +218,9 @@ impl Book {
     pub(super) fn gatherings(&self) -> impl Iterator<Item = GatheringId> {
         self.created.keys().copied()
     }
+}
+
+/// Who read personal data is for the history alone.
+fn is_told(recorded: &Recorded) -> bool {
+    !matches!(recorded.event, Event::PersonalDataAccessed(_))
 }

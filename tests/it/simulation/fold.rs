@@ -264,7 +264,8 @@ fn check_in_message(state: &State, recorded: &Recorded) -> Option<Value> {
         | Event::GatheringChanged(_)
         | Event::ServiceTeamChanged { .. }
         | Event::DoorTokenMinted(_)
-        | Event::DoorTokenRevoked { .. } => return None,
+        | Event::DoorTokenRevoked { .. }
+        | Event::PersonalDataAccessed(_) => return None,
     }
     Some(message)
 }
