@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use doorbook::{
+    commands::verify_models::verify_models,
     events::log::Log,
     projections::{
         Views,
@@ -25,8 +26,8 @@ use crate::{
 /// Check the whole log and its views
 ///
 /// Frames (checksums), events (each decodes), the chain of hashes, the witness outside the log, the Merkle tree over
-/// the log (each record against the hash kept of it), every kept checkpoint, the views against a fresh fold, and
-/// whether everybody who was not erased can be read.
+/// the log (each record against the hash kept of it), every kept checkpoint, the views and the saved
+/// write models against a fresh fold, and whether everybody who was not erased can be read.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The data directory; no server may hold it
@@ -53,6 +54,16 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     };
     let covered = check_log(&log, auditors.as_ref()).map_err(|finding| found(args, finding))?;
     let readable = check_views(args, &log)?;
+    let models = match verify_models(&log).map_err(Failure::check)? {
+        Ok(compared) => compared,
+        Err(difference) => {
+            let finding = Finding {
+                offset: Some(difference.offset),
+                detail: difference.to_string(),
+            };
+            return Err(found(args, finding));
+        }
+    };
     log.close().map_err(Failure::unreachable)?;
     if args.json {
         return output::json(&json!({
@@ -68,9 +79,10 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
             "auditors_checkpoint": covered.auditors,
             "views": readable.views,
             "people": readable.people,
+            "write_models": models,
         }));
     }
-    say(&covered, &readable)
+    say(&covered, &readable, models)
 }
 
 impl VerifyArgs {
@@ -151,7 +163,7 @@ fn found(args: &VerifyArgs, finding: Finding) -> Failure {
     Failure::check(finding)
 }
 
-fn say(covered: &Covered, readable: &Readable) -> Result<(), Failure> {
+fn say(covered: &Covered, readable: &Readable, models: usize) -> Result<(), Failure> {
     let log = &covered.log;
     output::data(format_args!(
         "frames       {} whole (CRC32C), in order, none missing",
@@ -192,5 +204,8 @@ fn say(covered: &Covered, readable: &Readable) -> Result<(), Failure> {
     output::data(format_args!(
         "keys         {} people who were not erased can be read",
         readable.people
+    ))?;
+    output::data(format_args!(
+        "decisions    {models} saved write models are what the log gives"
     ))
 }

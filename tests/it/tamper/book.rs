@@ -12,6 +12,7 @@ use doorbook::{
         check_out::CheckOut,
         create_gathering::CreateGathering,
         gathering_id_for,
+        model::{self, Model},
         register::Register,
         scan::ScanDetails,
         undo::{Undo, UndoAuthority},
@@ -19,8 +20,9 @@ use doorbook::{
     events::{
         event::{ActorRole, CapacityMode, GatheringDetails, Person, Reentry, RegistrationPolicy},
         ids::{Code, CommandId, CorrelationId},
-        log::Log,
+        log::{Log, PAGE_EVENTS_MAX},
         recorded::Recorded,
+        snapshot::Scope,
         time::Timestamp,
     },
     projections::{
@@ -65,6 +67,7 @@ impl Book {
         for name in ["Harbour Fair", "Harbour Talk"] {
             gathering(&runtime, &handler, name, &mut number);
         }
+        save_models(&log);
         let signed = runtime.block_on(views.checkpoint()).unwrap();
         std::fs::write(&kept.checkpoint, signed.note).unwrap();
         handler.close();
@@ -155,6 +158,28 @@ pub(super) fn runtime() -> Runtime {
         .enable_all()
         .build()
         .unwrap()
+}
+
+/// As a server does of a gathering with many more events.
+fn save_models(log: &Log) {
+    for gathering in log.gatherings() {
+        let mut model = Model::default();
+        let head = log.head();
+        for recorded in log
+            .read_gathering(gathering, 0, head, PAGE_EVENTS_MAX)
+            .unwrap()
+        {
+            model.evolve(&recorded);
+        }
+        log.snapshots()
+            .save(
+                model::FOLD,
+                Scope::Gathering(gathering),
+                model.offset(),
+                &model,
+            )
+            .unwrap();
+    }
 }
 
 fn gathering(runtime: &Runtime, handler: &CommandHandler, name: &str, number: &mut usize) {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::frames::{Frames, swap_but_for_time};
+use super::frames::{Frames, SLOT_BYTES, STAMP_BYTES, swap_but_for_time};
 use crate::log_history::files_below;
 
 const ANY_OFFSET: RangeInclusive<u64> = 1..=u64::MAX;
@@ -79,7 +79,7 @@ impl Forgery {
             Target::Tail => tail(dir, chance),
             Target::ViewRow => view_row(dir, chance),
             Target::Integrity => in_file(target, dir, &files(dir, "integrity"), chance),
-            Target::Witness => in_file(target, dir, &["witness".into()], chance),
+            Target::Witness => witness(dir, chance),
             Target::Keys => in_file(target, dir, &files(dir, "keys"), chance),
         }
     }
@@ -142,6 +142,25 @@ fn in_file(target: Target, dir: &Path, files: &[PathBuf], chance: &mut Chance) -
     Forgery {
         target,
         what: format!("{}: {what}", file.display()),
+        offsets: ANY_OFFSET,
+        forgets_all_proof: false,
+    }
+}
+
+/// One byte, or the same one of both slots: one slot alone is mended from the other.
+fn witness(dir: &Path, chance: &mut Chance) -> Forgery {
+    if chance.below(2) == 0 {
+        return in_file(Target::Witness, dir, &["witness".into()], chance);
+    }
+    let path = dir.join("witness");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = chance.below(STAMP_BYTES as u64) as usize;
+    let (one, other) = bytes.split_at_mut(SLOT_BYTES);
+    let what = format!("{}; {}", change(one, at, chance), change(other, at, chance));
+    fs::write(path, bytes).unwrap();
+    Forgery {
+        target: Target::Witness,
+        what: format!("both slots of the witness: {what}"),
         offsets: ANY_OFFSET,
         forgets_all_proof: false,
     }

@@ -11,8 +11,8 @@ const HEADER_BYTES: usize = 56;
 const OFFSET_AT: usize = 12;
 const RECORDED_AT: usize = 52;
 /// In a witness's slot.
-const SLOT_BYTES: usize = 4096;
-const STAMP_BYTES: usize = 74;
+pub(super) const SLOT_BYTES: usize = 4096;
+pub(super) const STAMP_BYTES: usize = 74;
 
 /// All records, and which of them lie in a frame together.
 pub(super) struct Frames {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use doorbook::{
+    commands::verify_models::verify_models,
     events::log::{Log, OpenError},
     projections::{
         Views,
@@ -75,6 +76,9 @@ pub(super) fn in_process(dir: &Path, kept: Option<&Kept>) -> Verdict {
     let difference = views.verify_views(|_, _| ());
     let people = views.verify_keys();
     views.close();
+    if let Ok(Err(forged)) = verify_models(&log) {
+        return Verdict::found(None, forged);
+    }
     if let Ok(Err(unreadable)) = people {
         return Verdict::found(None, unreadable);
     }
