@@ -11,7 +11,9 @@ mod frames;
 mod verdict;
 
 use std::{
-    env, thread,
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -42,7 +44,7 @@ fn verify_finds_what_was_tampered_with_or_it_is_without_effect() {
                 scope.spawn(move || {
                     (thread..cases)
                         .step_by(THREADS as usize)
-                        .map(|case| one_case(book, seed.wrapping_add(case)))
+                        .map(|case| judged(book, seed.wrapping_add(case)))
                         .collect::<Vec<_>>()
                 })
             })
@@ -98,6 +100,12 @@ enum Found {
     Outside,
     /// Everything that can be read is what it was.
     WithoutEffect,
+}
+
+/// A case that panics is one that failed, and the others go on.
+fn judged(book: &Book, seed: u64) -> Result<Outcome, String> {
+    catch_unwind(AssertUnwindSafe(|| one_case(book, seed)))
+        .unwrap_or_else(|_| Err(format!("DOORBOOK_SEED={seed}: it panicked, see above")))
 }
 
 /// What became of a case, or what is wrong with `verify`.
