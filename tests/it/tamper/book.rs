@@ -2,7 +2,12 @@
 //! followed by the real views, closed with all that a server leaves behind; and everything that
 //! anybody can read in such a directory.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use doorbook::{
     commands::{
@@ -20,7 +25,7 @@ use doorbook::{
     events::{
         event::{ActorRole, CapacityMode, GatheringDetails, Person, Reentry, RegistrationPolicy},
         ids::{Code, CommandId, CorrelationId},
-        log::{Log, PAGE_EVENTS_MAX},
+        log::{Log, OpenError, PAGE_EVENTS_MAX},
         recorded::Recorded,
         snapshot::Scope,
         time::Timestamp,
@@ -42,6 +47,7 @@ use crate::log_history::{data_dir, read_all};
 const PEOPLE: usize = 60;
 const SCANS: usize = 260;
 const PAGE: usize = 1_000;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Book {
     dir: TempDir,
@@ -103,7 +109,7 @@ impl Content {
     pub(super) fn read(dir: &Path) -> Self {
         let runtime = runtime();
         let entered = runtime.enter();
-        let (log, _) = Log::open(dir).unwrap();
+        let log = open_when_free(dir);
         let views = Views::open(log.clone()).unwrap();
         let (mut people, mut history) = (Vec::new(), Vec::new());
         for gathering in log.gatherings() {
@@ -149,6 +155,17 @@ impl Content {
             && self.people.len() == 2 * PEOPLE
             && self.people[7]["user"]["last_name"] == "Vega 7"
             && self.history.len() == self.events.len()
+    }
+}
+
+/// Whoever had it open before may still be reading when it has been closed.
+fn open_when_free(dir: &Path) -> Log {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match Log::open(dir) {
+            Err(OpenError::InUse { .. }) if Instant::now() < give_up => thread::yield_now(),
+            opened => return opened.unwrap().0,
+        }
     }
 }
 
