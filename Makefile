@@ -12,6 +12,8 @@ DOORBOOK := $(TARGET)/debug/doorbook
 KILLS ?= 100
 CUTS ?=
 SEED ?=
+# How many tamperings `make tamper` tries; SEED repeats the first, CASES=1 with it that one.
+CASES ?= 10000
 # How many seeds `make simulate` runs; SEED runs that one.
 SEEDS ?= 100
 # schemathesis: test cases per operation and run.
@@ -84,6 +86,11 @@ schemathesis: $(TARGET)/clients/schemathesis/ready ## fuzz a real server with it
 crash: export DOORBOOK_KILLS = $(KILLS)
 crash: ## strike down a busy server and hold it to what it acknowledged: KILLS=1000, as root CUTS=100
 	$(if $(CUTS),DOORBOOK_CUTS=$(CUTS)) $(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --workspace --test it crash:: -- --nocapture
+
+.PHONY: tamper
+tamper: export DOORBOOK_TAMPERINGS = $(CASES)
+tamper: ## forge logs, views, trees and keys, and hold verify to finding it: CASES=1000, or SEED=… again
+	$(if $(SEED),DOORBOOK_SEED=$(SEED)) cargo test --locked --workspace --test it tamper:: -- --nocapture
 
 .PHONY: simulate
 simulate: ## live streams under random use, held against the log: SEEDS=1000, or SEED=… again

@@ -49,6 +49,11 @@ impl Doorbook {
             fs::remove_dir_all(data)?;
         }
         fs::create_dir_all(data)?;
+        Self::start_on(data)
+    }
+
+    /// Starts on what lies there. People of it are unknown to [`Self::import`] and [`Self::check_in`].
+    pub(crate) fn start_on(data: &Path) -> Result<Self> {
         let address = child::free_address()?;
         let http = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -150,6 +155,21 @@ impl Doorbook {
                 .header("Authorization", bearer)
                 .call()?,
         )
+    }
+
+    /// GET of an answer of any length.
+    pub(crate) fn stream(&self, path: &str) -> Result<impl Read + use<>> {
+        let answer = self
+            .http
+            .get(self.url(path))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .call()?;
+        let status = answer.status();
+        if !status.is_success() {
+            success(answer)?;
+            bail!("{status}");
+        }
+        Ok(answer.into_body().into_reader())
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {

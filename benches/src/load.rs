@@ -95,7 +95,7 @@ impl Taken {
         Ok(())
     }
 
-    fn note(&mut self, status: u16, took: Duration, answer: &[u8]) {
+    pub(crate) fn note(&mut self, status: u16, took: Duration, answer: &[u8]) {
         self.answers += 1;
         let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_US_MAX);
         self.latency_us

@@ -6,6 +6,7 @@
 //! release binary beside this one, as a child process, over HTTP.
 
 mod appends;
+mod audit;
 mod bare;
 mod checkins;
 mod child;
@@ -49,7 +50,7 @@ struct Options {
     /// Length of each measurement, in seconds, shared out over the slices.
     #[arg(long, default_value_t = 12.0)]
     seconds: f64,
-    /// Of the streams' rows only this one, 1 to 9.
+    /// Of the streams' or the audit's rows only this one, from 1 on.
     #[arg(long)]
     row: Option<u8>,
     /// Seconds of each measurement and a small log: shows that it works, judges nothing.
@@ -72,6 +73,8 @@ enum What {
     Life,
     /// Live streams: fan-out, latency, memory, replay, reconnection, readers that stall.
     Streams,
+    /// What auditors and operators wait for: rebuilds, verification, as-of, history, exports, proofs.
+    Audit,
     #[value(hide = true)]
     BareAxum,
     #[value(hide = true)]
@@ -110,7 +113,9 @@ fn main() -> Result<ExitCode> {
         What::BareAxum => Some(bare::serve(options.listen)),
         What::PlainAxum => Some(plain_axum::serve(options.listen)),
         What::RawFanout => Some(raw_fanout::serve(options.listen)),
-        What::All | What::Checkins | What::Appends | What::Life | What::Streams => None,
+        What::All | What::Checkins | What::Appends | What::Life | What::Streams | What::Audit => {
+            None
+        }
     };
     if let Some(served) = peer {
         return served.map(|()| ExitCode::SUCCESS);
@@ -131,6 +136,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(What::Streams) {
         streams::measure(&plan, options.row, &mut report)?;
+    }
+    if wanted(What::Audit) {
+        audit::measure(&plan, options.row, &mut report)?;
     }
     report.write(&options.out)?;
     Ok(report.exit_code())

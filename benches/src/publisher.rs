@@ -26,6 +26,8 @@ pub(crate) struct Pace {
 #[derive(Clone, Copy)]
 pub(crate) struct Commit {
     pub(crate) sent: Instant,
+    /// When its answer was read; where there is none, or a flood's is not told, when it was sent.
+    pub(crate) answered: Instant,
     /// From `X-Offset`; 0 where there is none.
     pub(crate) offset: u64,
 }
@@ -52,7 +54,11 @@ pub(crate) fn over_http(
             let sent = Instant::now();
             stream.write_all(&bytes)?;
             let offset = read_answer(&mut stream, &mut answer)?;
-            Ok(Commit { sent, offset })
+            Ok(Commit {
+                sent,
+                answered: Instant::now(),
+                offset,
+            })
         })
     })
 }
@@ -78,7 +84,12 @@ pub(crate) fn flood(
         let taken = load::drive(address, connections, FLOOD, requests)?;
         taken.all_answered()?;
         ensure!(taken.answers == commands, "the flood took too long");
-        Ok(vec![Commit { sent, offset: 0 }; taken.answers as usize])
+        let commit = Commit {
+            sent,
+            answered: sent,
+            offset: 0,
+        };
+        Ok(vec![commit; taken.answers as usize])
     })
 }
 
@@ -92,7 +103,11 @@ pub(crate) fn over_raw(address: SocketAddr, pace: Pace, message: &[u8]) -> Publi
         pace.keep(|| {
             let sent = Instant::now();
             stream.write_all(&bytes)?;
-            Ok(Commit { sent, offset: 0 })
+            Ok(Commit {
+                sent,
+                answered: sent,
+                offset: 0,
+            })
         })
     })
 }

@@ -4,7 +4,8 @@
 //! given/when/then tests. [`model`] is the state that decisions read (`evolve`: total, never
 //! fails); [`refusal`] the reasons for no. [`handler`] is the only caller of the log's `append`: its lock
 //! guards the `owner` of a gathering's model, which answers ids that have been used by the rules of
-//! `exactly_once`. [`import`] turns attendee lists into commands. Nothing here knows of views or doors.
+//! `exactly_once`. [`import`] turns attendee lists into commands, and
+//! [`verify_models`] holds saved models against the log. Nothing here knows of views or doors.
 
 pub mod cancel;
 pub mod change_gathering;
@@ -33,6 +34,7 @@ pub mod scan;
 #[cfg(test)]
 mod spec;
 pub mod undo;
+pub mod verify_models;
 
 pub use handler::{Accepted, CommandError, CommandHandler, Context, gathering_id_for};
 

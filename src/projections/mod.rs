@@ -11,7 +11,8 @@
 //! the tails. `live`, `gathering` and `board` hold them; `list`, `start`, [`reader`], [`door_tokens`],
 //! [`arrivals`], [`as_of`] and `audit` answer from them; `pages` gathers what auditors ask for. `folds` is the
 //! table of the folds and the only place that calls them; `runner` follows the head, `keep` says which snapshots
-//! stay, [`rebuild`] folds anew beside the live generation, and [`verify`] compares the two.
+//! stay, [`rebuild`] folds anew beside the live generation, [`verify`] compares the two, and [`verify_keys`]
+//! sees whether everybody can still be read.
 
 pub mod arrivals;
 pub mod as_of;
@@ -42,6 +43,7 @@ mod seam;
 mod search;
 mod start;
 pub mod verify;
+pub mod verify_keys;
 pub mod views;
 pub mod warning;
 mod windows;

@@ -121,6 +121,8 @@ mod stream_upgrade;
 #[cfg(test)]
 mod stream_utf8;
 #[cfg(test)]
+mod tamper;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod views;

@@ -1,11 +1,12 @@
 //! `doorbook verify`: reads the whole log of a closed directory, holds it against all that was kept of it,
-//! and folds its views anew. Says what it covered; the first thing that is wrong is named with its offset,
+//! folds its views anew, and opens what is sealed. Says what it covered; the first thing that is wrong is named with its offset,
 //! and the exit code is 1.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use doorbook::{
+    commands::verify_models::verify_models,
     events::log::Log,
     projections::{
         Views,
@@ -25,7 +26,8 @@ use crate::{
 /// Check the whole log and its views
 ///
 /// Frames (checksums), events (each decodes), the chain of hashes, the witness outside the log, the Merkle tree over
-/// the log (each record against the hash kept of it), every kept checkpoint, and the views against a fresh fold.
+/// the log (each record against the hash kept of it), every kept checkpoint, the views and the saved
+/// write models against a fresh fold, and whether everybody who was not erased can be read.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The data directory; no server may hold it
@@ -51,7 +53,17 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         Err(error) => return Err(found(args, error.into())),
     };
     let covered = check_log(&log, auditors.as_ref()).map_err(|finding| found(args, finding))?;
-    let views = check_views(args, &log)?;
+    let readable = check_views(args, &log)?;
+    let models = match verify_models(&log).map_err(Failure::check)? {
+        Ok(compared) => compared,
+        Err(difference) => {
+            let finding = Finding {
+                offset: Some(difference.offset),
+                detail: difference.to_string(),
+            };
+            return Err(found(args, finding));
+        }
+    };
     log.close().map_err(Failure::unreachable)?;
     if args.json {
         return output::json(&json!({
@@ -65,10 +77,12 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
             "checkpoints": covered.checkpoints,
             "last_checkpoint": covered.last_checkpoint,
             "auditors_checkpoint": covered.auditors,
-            "views": views,
+            "views": readable.views,
+            "people": readable.people,
+            "write_models": models,
         }));
     }
-    say(&covered, &views)
+    say(&covered, &readable, models)
 }
 
 impl VerifyArgs {
@@ -92,8 +106,14 @@ fn check_log(log: &Log, auditors: Option<&Auditors>) -> Result<Covered, Finding>
     checked
 }
 
-/// The names of the views, all of which are right.
-fn check_views(args: &VerifyArgs, log: &Log) -> Result<Vec<&'static str>, Failure> {
+/// What is read of the log, and what was sealed in it.
+struct Readable {
+    views: Vec<&'static str>,
+    people: u64,
+}
+
+/// The views and the keys, all of which are right.
+fn check_views(args: &VerifyArgs, log: &Log) -> Result<Readable, Failure> {
     let key = local::checkpoint_key()?;
     let views = Views::open_with(log.clone(), key).map_err(Failure::check)?;
     let mut progress = Progress::start("views", log.head());
@@ -104,20 +124,29 @@ fn check_views(args: &VerifyArgs, log: &Log) -> Result<Vec<&'static str>, Failur
         "stopped"
     });
     let names = views.projections().iter().map(|view| view.name).collect();
+    let people = views.verify_keys();
     views.close();
-    match difference.map_err(Failure::check)? {
-        None => Ok(names),
-        Some(difference) => Err(found(
-            args,
-            Finding {
-                offset: Some(difference.offset),
-                detail: format!(
-                    "{difference}; `doorbook rebuild-projection {}` mends it",
-                    difference.view
-                ),
-            },
-        )),
-    }
+    let finding = match (difference.map_err(Failure::check)?, people) {
+        (None, Ok(Ok(people))) => {
+            return Ok(Readable {
+                views: names,
+                people,
+            });
+        }
+        (Some(difference), _) => Finding {
+            offset: Some(difference.offset),
+            detail: format!(
+                "{difference}; `doorbook rebuild-projection {}` mends it",
+                difference.view
+            ),
+        },
+        (None, Ok(Err(unreadable))) => Finding {
+            offset: None,
+            detail: unreadable.to_string(),
+        },
+        (None, Err(error)) => return Err(Failure::check(error)),
+    };
+    Err(found(args, finding))
 }
 
 /// The failure, after a program has been told where.
@@ -134,7 +163,7 @@ fn found(args: &VerifyArgs, finding: Finding) -> Failure {
     Failure::check(finding)
 }
 
-fn say(covered: &Covered, views: &[&str]) -> Result<(), Failure> {
+fn say(covered: &Covered, readable: &Readable, models: usize) -> Result<(), Failure> {
     let log = &covered.log;
     output::data(format_args!(
         "frames       {} whole (CRC32C), in order, none missing",
@@ -170,6 +199,13 @@ fn say(covered: &Covered, views: &[&str]) -> Result<(), Failure> {
     output::data(format_args!(
         "views        equal to a fresh fold at offset {}: {}",
         log.events,
-        views.join(", ")
+        readable.views.join(", ")
+    ))?;
+    output::data(format_args!(
+        "keys         {} people who were not erased can be read",
+        readable.people
+    ))?;
+    output::data(format_args!(
+        "decisions    {models} saved write models are what the log gives"
     ))
 }
