@@ -16,7 +16,7 @@ use super::{
 use crate::events::{
     event::{ActorRole, Event, Subject},
     ids::{CorrelationId, Epoch, Offset, ParticipantId},
-    keys::{CHECKPOINT_KEY, CHECKPOINT_KEY_PATH, KeyError, MASTER, SubjectId, without_subjects},
+    keys::{KeyError, MASTER, SubjectId, beside_keys, without_subjects},
     log::{
         Log, OpenError,
         copy::{self, Copying},
@@ -211,10 +211,10 @@ fn keys_of(source: &Path, manifest: &Manifest, wishes: &Wishes) -> Result<KeyFil
 
 fn place_keys(data: &Path, files: KeyFiles, gone: &HashSet<SubjectId>) -> Result<(), BackupError> {
     for (name, bytes) in files {
-        let (path, bytes) = match name.as_str() {
-            CHECKPOINT_KEY => (data.join(CHECKPOINT_KEY_PATH), bytes),
-            MASTER => (data.join("keys").join(name), bytes),
-            _ => {
+        let (path, bytes) = match beside_keys(&name) {
+            Some(path) => (data.join(path), bytes),
+            None if name == MASTER => (data.join("keys").join(name), bytes),
+            None => {
                 let kept = Zeroizing::new(without_subjects(&bytes, gone));
                 (data.join("keys").join(name), kept)
             }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::events::{
     ids::{Epoch, Offset},
-    keys::{CHECKPOINT_KEY, MASTER, SubjectId, without_subjects},
+    keys::{MASTER, SubjectId, beside_keys, without_subjects},
     log::{
         copy,
         raw::{Chain, split_frame},
@@ -143,7 +143,7 @@ impl Writing {
         make_private(&dir)?;
         let mut files = Vec::new();
         for key in keys {
-            let bytes = if matches!(key.name.as_str(), MASTER | CHECKPOINT_KEY) {
+            let bytes = if key.name == MASTER || beside_keys(&key.name).is_some() {
                 key.bytes.clone()
             } else {
                 Zeroizing::new(without_subjects(&key.bytes, &gone))

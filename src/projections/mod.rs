@@ -30,6 +30,7 @@ pub mod integrity;
 mod keep;
 mod list;
 mod live;
+pub mod operations;
 pub mod overview;
 mod pages;
 pub mod participants;

@@ -1,12 +1,7 @@
 //! Keys as copies of the log need them: the files as they are, wrapped, and single keys in clear for the
 //! export that moves a log elsewhere. What lies in a file is `file`'s matter.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashSet, fs, io, sync::Arc};
 
 use zeroize::Zeroizing;
 
@@ -21,10 +16,19 @@ use crate::events::ids::GatheringId;
 /// The file of the key that wraps all others.
 pub const MASTER: &str = "master";
 
-/// The key that signs checkpoints: its name among the others in a copy, and where it lies in a data
-/// directory that has one.
-pub const CHECKPOINT_KEY: &str = "checkpoint-key";
-pub const CHECKPOINT_KEY_PATH: &str = "integrity/key";
+/// What checkpoints are signed and checked with: names among the others in a copy, and where they lie in a
+/// data directory that has them.
+const BESIDE: [(&str, &str); 2] = [
+    ("checkpoint-key", "integrity/key"),
+    ("verifier-keys", "integrity/verifier-keys"),
+];
+
+/// Where a file of a copy lies in the data directory, when it is none of those in `keys/`.
+#[must_use]
+pub fn beside_keys(name: &str) -> Option<&'static str> {
+    let found = BESIDE.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, path)| path)
+}
 
 /// The bytes of a key file without the records of these subjects.
 #[must_use]
@@ -33,7 +37,7 @@ pub fn without_subjects(bytes: &[u8], subjects: &HashSet<SubjectId>) -> Vec<u8> 
 }
 
 impl Keys {
-    /// Names of the files there are: [`MASTER`], one per gathering, perhaps [`CHECKPOINT_KEY`].
+    /// Names of the files there are: [`MASTER`], one per gathering, and perhaps those [`beside_keys`].
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -48,9 +52,8 @@ impl Keys {
                 names.push(name);
             }
         }
-        if checkpoint_key(dir).exists() {
-            names.push(CHECKPOINT_KEY.to_owned());
-        }
+        let beside = (BESIDE.into_iter()).filter(|(_, path)| dir.with_file_name(path).exists());
+        names.extend(beside.map(|(name, _)| name.to_owned()));
         names.sort();
         Ok(names)
     }
@@ -67,10 +70,10 @@ impl Keys {
         if name == MASTER {
             return fs::read(dir.join(MASTER)).map(|bytes| Some(Zeroizing::new(bytes)));
         }
-        let content = match gathering_of(name) {
-            _ if name == CHECKPOINT_KEY => fs::read(checkpoint_key(dir)),
-            Some(gathering) => self.file(gathering).content(),
-            None => return Ok(None),
+        let content = match (beside_keys(name), gathering_of(name)) {
+            (Some(path), _) => fs::read(dir.with_file_name(path)),
+            (None, Some(gathering)) => self.file(gathering).content(),
+            (None, None) => return Ok(None),
         };
         match content {
             Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
@@ -124,11 +127,6 @@ impl Keys {
         });
         true
     }
-}
-
-/// Beside the directory of the keys.
-fn checkpoint_key(keys: &Path) -> PathBuf {
-    keys.with_file_name(CHECKPOINT_KEY_PATH)
 }
 
 fn gathering_of(name: &str) -> Option<GatheringId> {

@@ -22,7 +22,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 
-pub use self::archive::{CHECKPOINT_KEY, CHECKPOINT_KEY_PATH, MASTER, without_subjects};
+pub use self::archive::{MASTER, beside_keys, without_subjects};
 use self::{cipher::SubjectKey, file::KeyFile, master::Master};
 use super::{event::Sealed, ids::GatheringId};
 

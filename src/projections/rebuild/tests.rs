@@ -96,7 +96,7 @@ async fn a_poison_event_stops_a_rebuild_with_its_offset_and_the_old_view_serves_
     let bad = append(&log, id, people("BAD", 1));
     append(&log, id, people("AFTER", 5));
     occupancy(&views, id).await.unwrap();
-    for view in View::ALL {
+    for view in View::ALL.into_iter().filter(|view| view.is_fold()) {
         let fold = view.fold();
         poison::add(fold, bad.event_id);
         let end = rebuilt(&views, fold.name);
