@@ -29,7 +29,7 @@ const FORMAT: u16 = 1;
 const HEADER_BYTES: usize = 4 + 2 + 4 + 16 + 8 + 8 + 4;
 
 /// Most bytes of a file that wait for the disk at once.
-const SYNC_STEP_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const SYNC_STEP_BYTES: usize = 1024 * 1024;
 
 /// Directory of the folds of the whole log.
 const WHOLE_LOG: &str = "whole-log";

@@ -4,31 +4,38 @@
 //! Who has been erased since is shown erased of name then, too: nobody can read it any more. A few moments
 //! stay in memory, so that somebody who pages through one, or walks along an evening, does not fold it anew.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
 use super::{
     ViewError,
-    gathering::Gathering,
+    gathering::{Gathering, apply},
     list::{ParticipantsPage, ParticipantsQuery, participants_page_of},
-    live::blocking,
+    live::{Inner, blocking},
     overview,
     participants::{Participant, Participants},
-    views::{HistoryQuery, Views},
+    rebuild::pages,
+    views::Views,
 };
 use crate::events::{
     ids::{Code, GatheringId, Offset},
-    log::Log,
+    snapshot::Scope,
     time::Timestamp,
 };
 
-/// Moments of one loaded gathering that are kept in memory.
-const MOMENTS_MAX: usize = 3;
+/// Moments that are kept in memory …
+const MOMENTS_MAX: usize = 4;
+/// … as long as somebody asks for them.
+const UNUSED_MAX: Duration = Duration::from_secs(120);
 /// A moment of more participants than this is not kept.
 const KEPT_PARTICIPANTS_MAX: usize = 200_000;
-/// Changes of a service team that are read at a time.
-const TEAM_PAGE_ENTRIES: usize = 1_000;
 
 /// How a moment is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +73,17 @@ impl fmt::Display for AsOf {
 /// Admissions that count, by minute since 1970 and gate.
 pub type ArrivalCounts = BTreeMap<(i64, Option<Arc<str>>), u32>;
 
-/// The moments of a gathering that are kept, the newest used last.
+/// The moments that are kept, the newest used last.
 #[derive(Default)]
 pub(super) struct Moments(Mutex<Vec<Moment>>);
 
-#[derive(Clone)]
 struct Moment {
+    gathering: GatheringId,
     /// What was asked for; the gathering's last event is at it or before it.
     offset: Offset,
-    /// As in [`super::gathering::Live::erased`]: with another count, it may show somebody who is gone.
-    erased: u64,
+    /// How many people had been erased when it was made: with more, it may show somebody who is gone.
+    erased: usize,
+    used: Instant,
     participants: Arc<Participants>,
 }
 
@@ -124,27 +132,8 @@ impl Views {
         id: GatheringId,
         offset: Offset,
     ) -> Result<Vec<overview::Member>, ViewError> {
-        let mut team = BTreeMap::new();
-        let mut after = Some(0);
-        while let Some(from) = after {
-            let query = HistoryQuery {
-                gathering: Some(id),
-                kind: Some("service_team_changed".to_owned()),
-                after: from,
-                limit: TEAM_PAGE_ENTRIES,
-                ..HistoryQuery::default()
-            };
-            let page = self.history(query).await?;
-            let until = page.results.iter().take_while(|it| it.offset <= offset);
-            for member in until.filter_map(|it| it.team_member.as_ref()) {
-                match member.door_role {
-                    Some(role) => team.insert(Arc::clone(&member.user_id), role),
-                    None => team.remove(&member.user_id),
-                };
-            }
-            after = page.next.filter(|next| *next < offset);
-        }
-        Ok(team.iter().map(overview::Member::from).collect())
+        let then = self.participants_at(id, offset).await?;
+        Ok(then.state.team.iter().map(overview::Member::from).collect())
     }
 
     /// A page of the gathering's participants; `next` is good for the same moment.
@@ -201,16 +190,15 @@ impl Views {
         id: GatheringId,
         offset: Offset,
     ) -> Result<Arc<Participants>, ViewError> {
-        // Brought up to the head, so that whoever is erased by now is known to be.
-        let gathering = self.inner.current(id).await?;
-        let then = match gathering.moments.kept(offset, gathering.erased()) {
+        let inner = self.inner.clone();
+        let erased = inner.log.erased_in(id).len();
+        let then = match inner.moments.kept(id, offset, erased) {
             Some(then) => then,
             None => {
-                let log = self.log().clone();
-                let permit = self.inner.folding.clone().acquire_owned().await;
+                let permit = inner.folding.clone().acquire_owned().await;
                 blocking(move || {
                     let _permit = permit;
-                    gathering.at(&log, offset)
+                    at(&inner, id, offset)
                 })
                 .await?
             }
@@ -222,52 +210,64 @@ impl Views {
     }
 }
 
-impl Gathering {
-    fn erased(&self) -> u64 {
-        self.live.read().erased
+/// The state at an offset: from the nearest moment that is kept, or the nearest snapshot.
+fn at(inner: &Inner, id: GatheringId, offset: Offset) -> Result<Arc<Participants>, ViewError> {
+    let log = &inner.log;
+    // Read before the keys are: what is unsealed after an erasure shows nobody.
+    let erased = log.erased_in(id).len();
+    if let Some(then) = inner.moments.kept(id, offset, erased) {
+        return Ok(then);
     }
-
-    /// The state at an offset: from the nearest moment that is kept, or the nearest snapshot.
-    fn at(&self, log: &Log, offset: Offset) -> Result<Arc<Participants>, ViewError> {
-        // Read before the keys are: what is unsealed after an erasure shows nobody.
-        let erased = self.erased();
-        if let Some(then) = self.moments.kept(offset, erased) {
-            return Ok(then);
+    let saved = Gathering::nearest_offset(log, id, offset);
+    let mut participants = match inner.moments.below(id, offset, erased) {
+        Some(then) if saved.is_none_or(|saved| saved <= then.state.offset) => {
+            Participants::clone(&then)
         }
-        let saved = Self::nearest_offset(log, self.id, offset);
-        let mut participants = match self.moments.below(offset, erased) {
-            Some(then) if saved.is_none_or(|saved| saved <= then.state.offset) => {
-                Participants::clone(&then)
-            }
-            Some(_) | None => Self::nearest(log, self.id, offset),
-        };
-        Self::fold(log, &mut participants, offset, |_| true)?;
-        let participants = Arc::new(participants);
-        self.moments.keep(Moment {
-            offset,
-            erased,
-            participants: participants.clone(),
-        });
-        Ok(participants)
+        Some(_) | None => Gathering::nearest(log, id, offset),
+    };
+    let end = offset.min(log.last_offset_of(id)).min(log.head());
+    let after = participants.state.offset;
+    if after < end {
+        let mut failed = None;
+        // Decoded ahead on a second thread: somebody waits for this.
+        pages(log, Scope::Gathering(id), after, end, |page| {
+            failed = (page.iter()).find_map(|recorded| apply(&mut participants, recorded).err());
+            failed.is_none()
+        })?;
+        if let Some(parked) = failed {
+            return Err(parked.error());
+        }
     }
+    let participants = Arc::new(participants);
+    inner.moments.keep(Moment {
+        gathering: id,
+        offset,
+        erased,
+        used: Instant::now(),
+        participants: participants.clone(),
+    });
+    Ok(participants)
 }
 
 impl Moments {
-    fn kept(&self, offset: Offset, erased: u64) -> Option<Arc<Participants>> {
+    fn kept(&self, id: GatheringId, offset: Offset, erased: usize) -> Option<Arc<Participants>> {
         let mut moments = self.0.lock();
-        moments.retain(|moment| moment.erased == erased);
-        let place = moments.iter().position(|moment| moment.offset == offset)?;
-        let moment = moments.remove(place);
+        moments.retain(|moment| moment.gathering != id || moment.erased == erased);
+        let is_it = |moment: &Moment| moment.gathering == id && moment.offset == offset;
+        let place = moments.iter().position(is_it)?;
+        let mut moment = moments.remove(place);
+        moment.used = Instant::now();
         let participants = moment.participants.clone();
         moments.push(moment);
         Some(participants)
     }
 
     /// The latest one before an offset.
-    fn below(&self, offset: Offset, erased: u64) -> Option<Arc<Participants>> {
+    fn below(&self, id: GatheringId, offset: Offset, erased: usize) -> Option<Arc<Participants>> {
         let moments = self.0.lock();
         (moments.iter())
-            .filter(|moment| moment.erased == erased && moment.offset <= offset)
+            .filter(|moment| moment.gathering == id && moment.erased == erased)
+            .filter(|moment| moment.offset <= offset)
             .max_by_key(|moment| moment.offset)
             .map(|moment| moment.participants.clone())
     }
@@ -281,5 +281,10 @@ impl Moments {
         if moments.len() > MOMENTS_MAX {
             moments.remove(0);
         }
+    }
+
+    /// Drops what nobody has asked for in a while.
+    pub(super) fn tidy(&self) {
+        (self.0.lock()).retain(|moment| moment.used.elapsed() < UNUSED_MAX);
     }
 }

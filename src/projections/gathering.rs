@@ -14,7 +14,6 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
-    as_of::Moments,
     feed::{FeedEntry, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX, Tail},
     folds, keep,
     participants::{self, Participants},
@@ -43,8 +42,6 @@ pub(super) struct Gathering {
     /// Held while a snapshot is written, and while another generation takes this one's place: what is saved
     /// is always of the live one.
     pub(super) saving: Mutex<()>,
-    /// Earlier states that somebody has asked for.
-    pub(super) moments: Moments,
     touched: AtomicI64,
 }
 
@@ -95,7 +92,6 @@ impl Gathering {
             moved,
             windows: Windows::default(),
             saving: Mutex::default(),
-            moments: Moments::default(),
             touched: AtomicI64::new(Timestamp::now().0),
         }
     }

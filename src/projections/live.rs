@@ -7,6 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
 use super::{
+    as_of::Moments,
     audit::Indexes,
     board::Board,
     gathering::{Gathering, Live},
@@ -29,6 +30,8 @@ pub(super) struct Inner {
     gates: Mutex<HashMap<GatheringId, Arc<tokio::sync::Mutex<()>>>>,
     pub(super) indexes: Indexes,
     pub(super) integrity: Integrity,
+    /// Earlier states of gatherings that somebody has asked for.
+    pub(super) moments: Moments,
     pub(super) folding: Arc<Semaphore>,
     pub(super) rebuilds: Rebuilds,
     pub(super) generations: Generations,
@@ -45,6 +48,7 @@ impl Inner {
             generations,
             board: Board::open(&log)?,
             integrity: Integrity::open(&log, key)?,
+            moments: Moments::default(),
             log,
             gatherings: RwLock::default(),
             gates: Mutex::default(),

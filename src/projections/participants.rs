@@ -5,7 +5,7 @@
 //! make of it ([`super::feed`]), how `q` matches (`search`).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
 };
 
@@ -19,7 +19,7 @@ use super::{
     person::PersonCell,
 };
 use crate::events::{
-    event::{Direction, Event, GatheringDetails, Registration, Scan, Sealed, Subject},
+    event::{Direction, DoorRole, Event, GatheringDetails, Registration, Scan, Sealed, Subject},
     ids::{Code, GatheringId, Offset, ParticipantId},
     keys::Keys,
     recorded::Recorded,
@@ -30,7 +30,7 @@ use crate::events::{
 /// Raise the version whenever [`State`] or what `apply` makes of an event changes.
 pub(crate) const FOLD: FoldName = FoldName {
     name: "participants",
-    version: 1,
+    version: 2,
 };
 
 /// A participant as callers see one (contract: **Participant**).
@@ -162,6 +162,7 @@ pub(crate) struct State {
     pub(super) gathering: GatheringId,
     #[serde(with = "details::optional")]
     pub(super) details: Option<GatheringDetails>,
+    pub(super) team: BTreeMap<Arc<str>, DoorRole>,
     pub(super) rows: Vec<Arc<Row>>,
     pub(super) names: Arc<Names>,
     pub(super) occupancy: Occupancy,
@@ -184,6 +185,7 @@ impl Participants {
         Self::from_state(State {
             gathering,
             details: None,
+            team: BTreeMap::new(),
             rows: Vec::new(),
             names: Arc::default(),
             occupancy: Occupancy::default(),
@@ -214,8 +216,15 @@ impl Participants {
                 self.state.occupancy.capacity = details.capacity;
                 self.state.details = Some(details.clone());
             }
-            Event::ServiceTeamChanged { .. }
-            | Event::DoorTokenMinted(_)
+            Event::ServiceTeamChanged { user_id, door_role } => match door_role {
+                Some(role) => {
+                    self.state.team.insert(user_id.clone(), *role);
+                }
+                None => {
+                    self.state.team.remove(user_id);
+                }
+            },
+            Event::DoorTokenMinted(_)
             | Event::DoorTokenRevoked { .. }
             | Event::PersonalDataAccessed(_) => {}
             Event::ParticipantRegistered(registration) => self.register(recorded, registration),
@@ -352,6 +361,7 @@ impl Participants {
         let (mine, others) = (&self.state, &live.state);
         let own = fields(&[
             ("details", mine.details != others.details),
+            ("team", mine.team != others.team),
             ("occupancy", mine.occupancy != others.occupancy),
             ("names", mine.names != others.names),
             ("events", mine.events != others.events),
@@ -383,21 +393,12 @@ impl Participants {
                 mine.events, mine.offset, others.events, others.offset
             ));
         }
-        if mine.details != others.details {
-            return Some("the gathering's details".to_owned());
-        }
-        if mine.occupancy != others.occupancy {
-            return Some(format!(
-                "occupancy {:?} and {:?}",
-                mine.occupancy, others.occupancy
-            ));
-        }
-        if mine.rows.len() != others.rows.len() || mine.names != others.names {
-            return Some("the number of participants, or the names of gates and staff".to_owned());
-        }
-        (mine.rows.iter().zip(&others.rows))
-            .find(|(row, other)| !row.equals(other))
-            .map(|(row, _)| format!("participant {}", row.id))
+        let ids = |state: &State| state.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        let mut differing = self.differing_rows(other).into_iter();
+        differing
+            .next()
+            .map(|(row, fields)| format!("{row}: {}", fields.join(", ")))
+            .or_else(|| (ids(mine) != ids(others)).then(|| "the order of participants".to_owned()))
     }
 }
 
@@ -462,10 +463,6 @@ impl Row {
             entries: u32::try_from(entries.count()).unwrap_or(u32::MAX),
             offset: self.offset,
         }
-    }
-
-    fn equals(&self, other: &Self) -> bool {
-        self.id == other.id && self.differing_fields(other).is_empty()
     }
 
     fn differing_fields(&self, other: &Self) -> Vec<&'static str> {

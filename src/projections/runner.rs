@@ -159,6 +159,7 @@ impl Inner {
             self.board.save(&self.log);
         }
         self.board.windows.tidy();
+        self.moments.tidy();
         let gatherings: Vec<_> = self.gatherings.read().values().cloned().collect();
         for gathering in &gatherings {
             let (events, saved) = {

@@ -91,6 +91,15 @@ impl Hashes {
         }
     }
 
+    /// Makes what has been written outlive a power cut: now and then while a large file is made, so that
+    /// there is never much that the log's own syncs would have to wait for.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::File { file, .. } => file.sync_data(),
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
     /// Forgets everything, the reach first, so that none is left that says too much.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         match self {

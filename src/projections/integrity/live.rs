@@ -29,6 +29,7 @@ use crate::{
     events::{
         ids::Offset,
         log::{Log, leaf_hash},
+        snapshot::SYNC_STEP_BYTES,
     },
     projections::views::ViewError,
 };
@@ -67,6 +68,9 @@ pub(super) struct Tree {
     pub(super) hashes: Hashes,
     pub(super) edge: Edge,
 }
+
+/// Leaves whose hashes wait for the disk at once while a tree is made anew: a megabyte.
+const SYNC_LEAVES: u64 = (SYNC_STEP_BYTES / 64) as u64;
 
 impl Integrity {
     pub(in crate::projections) fn open(log: &Log, source: KeySource) -> Result<Self, ViewError> {
@@ -268,9 +272,14 @@ impl Integrity {
     ) -> Result<bool, ViewError> {
         let beside = self.live.lock().tree.hashes.beside();
         let mut fresh = Tree::empty(beside.map_err(|error| unkept(&error))?);
+        let mut synced = 0;
         while fresh.edge.size() < log.head() {
             let before = fresh.edge.size();
             fresh.extend(log)?;
+            if fresh.edge.size() - synced >= SYNC_LEAVES {
+                fresh.hashes.sync().map_err(|error| unkept(&error))?;
+                synced = fresh.edge.size();
+            }
             if !step(usize::try_from(fresh.edge.size() - before).unwrap_or(usize::MAX)) {
                 return Ok(false);
             }

@@ -41,7 +41,7 @@ pub use self::{
     differences::RowDifference,
     job::{RebuildOptions, RebuildProgress, RebuildReason, RebuildState, ViewProgress},
 };
-pub(super) use self::{generations::Generations, switch::finish};
+pub(super) use self::{generations::Generations, pass::pages, switch::finish};
 use super::{live::Inner, views::ViewError};
 use crate::events::{
     snapshot::{FoldName, Scope, Shelf},

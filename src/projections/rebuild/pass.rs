@@ -29,7 +29,7 @@ const WORKERS: usize = 2;
 /// Pages that are decoded before they are asked for.
 const AHEAD_PAGES: usize = 4;
 /// Of the threads that fold: they take what others leave, and still go on when everything is busy.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 type Page = Vec<Arc<Recorded>>;
 
@@ -210,7 +210,7 @@ fn running(jobs: &[Arc<Job>]) -> impl Iterator<Item = &Arc<Job>> {
 
 /// Shows the pages after an offset, until one is not full or nobody wants more. The first is read here;
 /// if it is full, a thread reads on while it is folded.
-fn pages(
+pub(in crate::projections) fn pages(
     log: &Log,
     scope: Scope,
     after: Offset,
