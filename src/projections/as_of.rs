@@ -21,6 +21,7 @@ use super::{
     live::{Inner, blocking},
     overview,
     participants::{Participant, Participants},
+    person::PersonCell,
     rebuild::pages,
     views::Views,
 };
@@ -213,8 +214,8 @@ impl Views {
 /// The state at an offset: from the nearest moment that is kept, or the nearest snapshot.
 fn at(inner: &Inner, id: GatheringId, offset: Offset) -> Result<Arc<Participants>, ViewError> {
     let log = &inner.log;
-    // Read before the keys are: what is unsealed after an erasure shows nobody.
-    let erased = log.erased_in(id).len();
+    let gone = log.erased_in(id);
+    let erased = gone.len();
     if let Some(then) = inner.moments.kept(id, offset, erased) {
         return Ok(then);
     }
@@ -237,6 +238,11 @@ fn at(inner: &Inner, id: GatheringId, offset: Offset) -> Result<Arc<Participants
         if let Some(parked) = failed {
             return Err(parked.error());
         }
+    }
+    // An erasure is in the log before its key is gone, and what is kept here outlives the key.
+    let nobody = Arc::new(PersonCell::erased());
+    for participant in gone {
+        participants.share_person(participant, &nobody);
     }
     let participants = Arc::new(participants);
     inner.moments.keep(Moment {

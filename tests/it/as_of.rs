@@ -3,11 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use doorbook::events::{ids::GatheringId, time::Timestamp};
+use doorbook::{
+    events::{event::Event, ids::GatheringId, log::Log, recorded::NewEvent, time::Timestamp},
+    projections::Views,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestServer, ann, answer, auditor, bob, root, stu, sue};
+use crate::{
+    harness::{Answer, TestServer, ann, answer, auditor, bob, root, stu, sue},
+    naive::{History, Step},
+};
 
 const GATES: [Option<&str>; 4] = [Some("north"), Some("south"), Some("<b>\"ö\"</b>"), None];
 
@@ -362,4 +368,54 @@ async fn arrivals_are_drawn_for_a_report_and_a_name_in_them_is_text() {
         .await
         .is_problem(422, "invalid_field");
     server.stop().await;
+}
+
+/// The fact is in the log before the key is gone: what is asked for in between must not keep the name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_has_no_name_in_a_moment_of_before_even_while_the_key_is_still_there() {
+    let mut history = History::new(Log::in_memory());
+    let register = Step {
+        kind: 0,
+        gathering: 0,
+        participant: 1,
+        gate: 0,
+        back: 0,
+    };
+    let (gathering, registered, _) = history.take(&register);
+    history.take(&register);
+    history.settle();
+    let log = history.log.clone();
+    let views = Views::open(log.clone()).unwrap();
+    let subject = registered.event.subject().unwrap().clone();
+    let then = async || {
+        let person = views
+            .participant_as_of(&subject.code, registered.offset)
+            .await
+            .unwrap()
+            .unwrap();
+        (person.user.last_name.clone(), person.note.clone())
+    };
+    assert_eq!(
+        then().await,
+        ("Müller".to_owned(), Some("vegan".to_owned()))
+    );
+    let erased = NewEvent {
+        gathering,
+        decided_at: registered.recorded_at,
+        occurred_at: registered.recorded_at,
+        actor: registered.actor.clone(),
+        correlation: registered.correlation,
+        causation: None,
+        command: None,
+        event: Event::ParticipantErased {
+            subject: subject.clone(),
+        },
+    };
+    log.append(erased).unwrap().1.wait().await.unwrap();
+    assert_eq!(then().await, (String::new(), None));
+    log.keys()
+        .destroy(gathering, subject.participant.to_bytes())
+        .unwrap();
+    assert_eq!(then().await, (String::new(), None));
+    views.close();
 }

@@ -123,6 +123,8 @@ impl Prepared {
             waiting: Vec::with_capacity(BATCH),
         };
         let gathering = book.gathering("Harbour Fair", size.people)?;
+        // As a server has it that answers check-ins: loaded, followed, and saved as it grows.
+        let followed = runtime.block_on(views.watch_gathering(gathering))?;
         let turns = book.fill(gathering, size)?;
         let events = log.head();
         ensure!(events == size.events, "{events} events were made");
@@ -131,6 +133,7 @@ impl Prepared {
         }
         let head = log.head();
         book.handler.close();
+        drop(followed);
         views.close();
         log.close()?;
         drop(entered);
