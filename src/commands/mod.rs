@@ -38,7 +38,7 @@ pub mod verify_models;
 
 pub use handler::{Accepted, CommandError, CommandHandler, Context, gathering_id_for};
 
-/// Everything a caller can ask for.
+/// Everything a caller can ask for. What is read is recorded without being asked for: see [`record_access`].
 pub enum Command {
     CreateGathering(create_gathering::CreateGathering),
     ChangeGathering(change_gathering::ChangeGathering),
@@ -52,5 +52,4 @@ pub enum Command {
     Undo(undo::Undo),
     Cancel(cancel::Cancel),
     Erase(erase::Erase),
-    RecordAccess(record_access::RecordAccess),
 }
