@@ -192,7 +192,7 @@ async fn whoever_may_load_a_model_finds_everything_recorded_without_one_in_the_l
             let model = loading::load(&log, door.gathering).unwrap().model;
             assert_eq!(model.offset(), log.head());
             drop(may_load);
-            if log.head() == last {
+            if model.offset() == last {
                 return model;
             }
         }
