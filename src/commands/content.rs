@@ -66,12 +66,6 @@ pub(super) fn write(command: &Command, named: Option<&CommandId>, out: &mut Vec<
             out.push(10);
             text(out, erase.code.as_str());
         }
-        Command::RecordAccess(access) => {
-            out.push(11);
-            out.push(access.what.number());
-            option(out, access.about.as_deref(), text);
-            option(out, access.format, |out, it| out.push(it.number()));
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each gathering's write model has one owner at a time (a lock held for microseconds, never
 //! across an await), so decisions of a gathering are serial and capacity is exact. Answers wait for
 //! durability; decisions do not. What happens under the lock is in `owner`; how a model
-//! comes into memory and leaves it in `loading`.
+//! comes into memory and leaves it in `loading`; what goes into the log without a model in `record_access`.
 
 use std::{
     collections::HashMap,
@@ -19,6 +19,7 @@ use super::{
     Command, content, erase, loading,
     model::Model,
     owner::{Foreign, Outcome, Owner, Stop},
+    record_access::Accesses,
     refusal::Refusal,
     register::{Newcomer, Register},
 };
@@ -32,7 +33,7 @@ use crate::events::{
 
 /// How often a caller that waits for somebody else's event looks whether the log still moves.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A model that no command used for so long is dropped, and what it remembers of reads with it.
+/// A model that no command used for so long is dropped, and so are reads after which none was recorded.
 const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Who asks, when, and under which id.
@@ -85,10 +86,13 @@ pub struct CommandHandler {
 
 /// The place of a gathering's model, which may be empty.
 #[derive(Default)]
-struct Slot {
-    owner: Mutex<Option<Owner>>,
-    /// Held while a model is read from the disk, so that it is read once; `owner` is free meanwhile.
-    loading: Mutex<()>,
+pub(super) struct Slot {
+    pub(super) owner: Mutex<Option<Owner>>,
+    /// Held while a model is read from the disk, so that it is read once; `owner` is free meanwhile. Whoever
+    /// holds it while there is no owner knows that none will come.
+    pub(super) loading: Mutex<()>,
+    /// Who was given what of late. Locked after the others.
+    pub(super) accesses: Mutex<Accesses>,
 }
 
 /// Decided and queued; not yet durable.
@@ -240,7 +244,7 @@ impl CommandHandler {
         // Nobody can get at a slot while the table is locked, so a count of one is nobody's.
         self.slots
             .write()
-            .retain(|_, slot| Arc::strong_count(slot) > 1 || slot.owner.lock().is_some());
+            .retain(|_, slot| Arc::strong_count(slot) > 1 || !slot.is_empty());
     }
 
     fn attempt(
@@ -287,7 +291,7 @@ impl CommandHandler {
         (self.slot(gathering)).with(&self.log, gathering, |owner| look(&owner.model))
     }
 
-    fn slot(&self, gathering: GatheringId) -> Arc<Slot> {
+    pub(super) fn slot(&self, gathering: GatheringId) -> Arc<Slot> {
         if let Some(slot) = self.slots.read().get(&gathering) {
             return Arc::clone(slot);
         }
@@ -296,6 +300,10 @@ impl CommandHandler {
 }
 
 impl Slot {
+    fn is_empty(&self) -> bool {
+        self.owner.lock().is_none() && self.accesses.lock().is_empty()
+    }
+
     /// Runs `step` as the gathering's owner, loading the model first if it must.
     fn with<R>(
         &self,
@@ -322,6 +330,7 @@ impl Slot {
     }
 
     fn tidy(&self, log: &Log, gathering: GatheringId, idle_max: Duration) {
+        self.accesses.lock().tidy(idle_max);
         let one_at_a_time = self.loading.lock();
         let (due, dropped) = {
             let mut place = self.owner.lock();
@@ -375,7 +384,7 @@ impl Submitted {
 }
 
 /// Waits for an event that another caller appended.
-async fn wait_for_head(log: &Log, offset: Offset) -> Result<(), CommandError> {
+pub(super) async fn wait_for_head(log: &Log, offset: Offset) -> Result<(), CommandError> {
     let mut head = log.watch_head();
     let mut seen_at = Instant::now();
     let mut seen = *head.borrow_and_update();
@@ -434,7 +443,6 @@ fn code_of(command: &Command) -> Option<Code> {
         | Command::ChangeGathering(_)
         | Command::ChangeServiceTeam(_)
         | Command::MintDoorToken(_)
-        | Command::RevokeDoorToken(_)
-        | Command::RecordAccess(_) => None,
+        | Command::RevokeDoorToken(_) => None,
     }
 }

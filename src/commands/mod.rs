@@ -2,10 +2,10 @@
 //!
 //! One command per file: its type, `decide` (pure, synchronous, no clock, no randomness), and its
 //! given/when/then tests. [`model`] is the state that decisions read (`evolve`: total, never
-//! fails); [`refusal`] the reasons for no. [`handler`] is the only caller of the log's `append`: its lock
-//! guards the `owner` of a gathering's model, which answers ids that have been used by the rules of
-//! `exactly_once`. [`import`] turns attendee lists into commands, and
-//! [`verify_models`] holds saved models against the log. Nothing here knows of views or doors.
+//! fails); [`refusal`] the reasons for no. [`handler`] leads to the log's `append`: its lock guards the
+//! `owner` of a gathering's model, which answers ids that have been used by the rules of `exactly_once`;
+//! [`record_access`] appends without a model while there is none. [`import`] turns attendee lists into
+//! commands, and [`verify_models`] holds saved models against the log. Nothing here knows of views or doors.
 
 pub mod cancel;
 pub mod change_gathering;
@@ -38,7 +38,7 @@ pub mod verify_models;
 
 pub use handler::{Accepted, CommandError, CommandHandler, Context, gathering_id_for};
 
-/// Everything a caller can ask for.
+/// Everything a caller can ask for. What is read is recorded without being asked for: see [`record_access`].
 pub enum Command {
     CreateGathering(create_gathering::CreateGathering),
     ChangeGathering(change_gathering::ChangeGathering),
@@ -52,5 +52,4 @@ pub enum Command {
     Undo(undo::Undo),
     Cancel(cancel::Cancel),
     Erase(erase::Erase),
-    RecordAccess(record_access::RecordAccess),
 }

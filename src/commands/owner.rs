@@ -12,7 +12,6 @@ use super::{
     Command, CommandError, Context, cancel, change_gathering, change_service_team, check_in,
     check_out, codes, create_gathering, erase, exactly_once, mint_door_token,
     model::{CommandKey, Model},
-    record_access::Accesses,
     refusal::Refusal,
     register::{self, NewParticipant, Newcomer, Register},
     revoke_door_token,
@@ -44,8 +43,6 @@ pub(super) struct Owner {
     names: HashMap<Arc<str>, (Arc<str>, Sealed)>,
     /// Device numbers of scans with unknown codes, which leave no event: not lost, so no gap.
     unrecorded_seqs: HashMap<Arc<str>, u64>,
-    /// Who was given what of late.
-    pub(super) accesses: Accesses,
     /// The canonical bytes of the command in hand; kept so that they need no allocation.
     pub(super) content: Vec<u8>,
 }
@@ -97,7 +94,6 @@ impl Owner {
             in_flight: VecDeque::new(),
             names: HashMap::new(),
             unrecorded_seqs: HashMap::new(),
-            accesses: Accesses::default(),
             content: Vec::with_capacity(256),
         }
     }
@@ -135,7 +131,6 @@ impl Owner {
             return Ok(before);
         }
         match command {
-            Command::RecordAccess(access) => self.record_access(&attempt, access),
             Command::Register(register) => self.register(&attempt, id, register, newcomer),
             Command::CreateGathering(create) => {
                 let event = create_gathering::decide(&self.model, create)?;
@@ -202,11 +197,7 @@ impl Owner {
         context: &'a Context,
         foreign: &'a Foreign,
     ) -> Result<Attempt<'a>, Stop> {
-        let may_be_none = match command {
-            Command::CreateGathering(_) => true,
-            Command::RecordAccess(_) => self.gathering.is_house(),
-            _ => false,
-        };
+        let may_be_none = matches!(command, Command::CreateGathering(_));
         if self.model.details().is_none() && !may_be_none {
             return Err(Refusal::UnknownGathering.into());
         }
@@ -280,9 +271,7 @@ impl Owner {
             }
             Command::Erase(command) => erase::decide(model, command),
             // These are decided where their keys are and do not come here.
-            Command::CreateGathering(_) | Command::Register(_) | Command::RecordAccess(_) => {
-                Err(Refusal::GatheringExists)
-            }
+            Command::CreateGathering(_) | Command::Register(_) => Err(Refusal::GatheringExists),
         };
         if let (Err(Refusal::UnknownCode { .. }), Some((_, details))) =
             (&decided, scan_of(attempt.command))
@@ -381,7 +370,7 @@ impl Owner {
         outcome
     }
 
-    pub(super) fn append(
+    fn append(
         &mut self,
         attempt: &Attempt<'_>,
         event: Event,
@@ -403,6 +392,16 @@ impl Owner {
             command: answered,
             event,
         };
+        let (recorded, durable) = self.take(log, event)?;
+        Ok(Outcome::New(recorded, durable))
+    }
+
+    /// Into the log, and into the model.
+    pub(super) fn take(
+        &mut self,
+        log: &Log,
+        event: NewEvent,
+    ) -> Result<(Arc<Recorded>, Durable), CommandError> {
         let (recorded, durable) = log.append(event).map_err(append_failed)?;
         self.model.evolve(&recorded);
         self.unsaved += 1;
@@ -415,10 +414,10 @@ impl Owner {
             self.in_flight.pop_front();
         }
         self.in_flight.push_back(recorded.clone());
-        Ok(Outcome::New(recorded, durable))
+        Ok((recorded, durable))
     }
 
-    fn sealed_name(
+    pub(super) fn sealed_name(
         &mut self,
         log: &Log,
         context: &Context,
@@ -469,8 +468,7 @@ pub(super) fn scan_of(command: &Command) -> Option<(&Code, &ScanDetails)> {
         | Command::Register(_)
         | Command::Undo(_)
         | Command::Cancel(_)
-        | Command::Erase(_)
-        | Command::RecordAccess(_) => None,
+        | Command::Erase(_) => None,
     }
 }
 

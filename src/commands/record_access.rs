@@ -1,19 +1,28 @@
 //! Record that somebody is about to be given personal data: who, what, whose, never what it said.
 //!
-//! The same person who reads the same again within [`SAME_READ_SECONDS_MAX`] leaves no second record, so
-//! that the log tells of visits and not of pages; every export leaves one of its own. What is remembered
-//! of that is in memory alone: after a restart there may be one record more. Whose reads are recorded is
-//! for the doors to say.
+//! No decision, so no write model: reading an old gathering must not bring one into memory. The same person
+//! who reads the same again within [`SAME_READ_SECONDS_MAX`] leaves no second record, so that the log tells
+//! of visits and not of pages; every export leaves one of its own. What is remembered of that is in memory
+//! alone: after a restart there may be one record more. Whose reads are recorded, and whose data they are,
+//! is for the doors to say.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    model::Model,
-    owner::{Attempt, Outcome, Owner, Stop},
+    CommandError, CommandHandler, Context,
+    handler::{Slot, blocking, wait_for_head},
+    owner::{Owner, keys_failed},
+    refusal::Refusal,
 };
 use crate::events::{
-    event::{Access, Accessed, Event, ExportFormat, Subject},
-    ids::{Code, Offset, ParticipantId},
+    event::{Access, Accessed, Event, ExportFormat, Sealed, Subject},
+    ids::{GatheringId, Offset, ParticipantId},
+    log::{Durable, Log},
+    recorded::{Actor, NewEvent, Recorded},
     time::Timestamp,
 };
 
@@ -24,9 +33,9 @@ const READS_MAX: usize = 10_000;
 
 pub struct RecordAccess {
     pub what: Accessed,
-    /// The id or code of the one person whose data it is. Of somebody unknown here nothing is kept: it may
-    /// be anything that was typed.
-    pub about: Option<Arc<str>>,
+    /// The one person whose data it is. Of somebody unknown here nothing is kept: it may be anything that
+    /// was typed.
+    pub subject: Option<Subject>,
     pub format: Option<ExportFormat>,
 }
 
@@ -34,73 +43,203 @@ pub struct RecordAccess {
 #[derive(Default)]
 pub(super) struct Accesses {
     recorded: HashMap<Read, (Timestamp, Offset)>,
+    noted: Option<Instant>,
 }
 
 type Read = (Arc<str>, Accessed, Option<ParticipantId>);
 
-/// Never refuses: what cannot be recorded must not be read.
-#[must_use]
-pub fn decide(model: &Model, command: &RecordAccess) -> Event {
-    Event::PersonalDataAccessed(Access {
-        what: command.what,
-        subject: (command.about.as_deref()).and_then(|about| subject(model, about)),
-        format: command.format,
-    })
+/// An access that is in the log's queue, or is in the log.
+enum Recording {
+    New(Offset, Durable),
+    /// Perhaps not durable yet: somebody else may be waiting for it.
+    Before(Offset),
 }
 
-fn subject(model: &Model, about: &str) -> Option<Subject> {
-    let by_code = Code::parse(about).ok();
-    let by_code = by_code.and_then(|code| model.participant(&code));
-    let by_id = || model.participant_with(about.parse().ok()?);
-    by_code.or_else(by_id).map(|person| person.subject())
+impl CommandHandler {
+    /// Returns when it is durable that somebody is about to read: with the offset of the record, which is
+    /// an earlier one when it is the same read. What cannot be recorded must not be read.
+    ///
+    /// # Errors
+    /// See [`CommandError`]; refused is only what is to be in a gathering that does not exist.
+    pub async fn record_access(
+        &self,
+        gathering: GatheringId,
+        access: RecordAccess,
+        context: Context,
+    ) -> Result<Offset, CommandError> {
+        let slot = self.slot(gathering);
+        let recording = match slot.record_with_model(self.log(), &access, &context)? {
+            Some(recording) => recording,
+            None => {
+                let log = self.log().clone();
+                // Goes on when the caller is gone.
+                blocking(move || slot.record(&log, gathering, &access, &context)).await?
+            }
+        };
+        match recording {
+            Recording::New(offset, durable) => {
+                Durable::wait(durable).await?;
+                Ok(offset)
+            }
+            Recording::Before(offset) => {
+                wait_for_head(self.log(), offset).await?;
+                Ok(offset)
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// None when it has to be recorded and there is no model. One that is there must take every event.
+    fn record_with_model(
+        &self,
+        log: &Log,
+        access: &RecordAccess,
+        context: &Context,
+    ) -> Result<Option<Recording>, CommandError> {
+        let mut place = self.owner.lock();
+        let mut accesses = self.accesses.lock();
+        if let Some(offset) = accesses.same(&read_of(access, context), context.now) {
+            return Ok(Some(Recording::Before(offset)));
+        }
+        let Some(owner) = &mut *place else {
+            return Ok(None);
+        };
+        let (recorded, durable) = owner.record_access(log, access, context)?;
+        accesses.note(access, context, &recorded);
+        Ok(Some(Recording::New(recorded.offset, durable)))
+    }
+
+    /// Straight into the log, unless a model has come. May block.
+    fn record(
+        &self,
+        log: &Log,
+        gathering: GatheringId,
+        access: &RecordAccess,
+        context: &Context,
+    ) -> Result<Recording, CommandError> {
+        // An event that is not durable yet is in no read, so a model that is loaded now would be without
+        // this one, and take it for passed once it has taken a later one. Nobody loads a model while this
+        // is held: from before the look whether there is one until the event can be read. The log's
+        // writer takes no lock of ours, so the wait ends.
+        let nobody_loads = self.loading.lock();
+        if let Some(recording) = self.record_with_model(log, access, context)? {
+            return Ok(recording);
+        }
+        may_be_in(log, gathering, log.last_offset_of(gathering))?;
+        let name = sealed_name(log, gathering, context)?;
+        let (recorded, durable) = log.append(event(gathering, access, context, name))?;
+        self.accesses.lock().note(access, context, &recorded);
+        durable.wait_blocking()?;
+        drop(nobody_loads);
+        Ok(Recording::Before(recorded.offset))
+    }
 }
 
 impl Owner {
-    pub(super) fn record_access(
+    fn record_access(
         &mut self,
-        attempt: &Attempt<'_>,
-        command: &RecordAccess,
-    ) -> Result<Outcome, Stop> {
-        let event = decide(&self.model, command);
-        let whose = event.subject().map(|subject| subject.participant);
-        let read = (Arc::clone(&attempt.context.actor_id), command.what, whose);
-        let now = attempt.context.now;
-        if !is_export(command.what)
-            && let Some(offset) = self.accesses.same(&read, now)
-        {
-            return Ok(Outcome::Before(offset, self.in_flight(offset)));
-        }
-        if self.gathering.is_house() && self.model.offset() == 0 {
-            // Nobody has created it, so nobody has made the key that staff names are sealed with.
-            let (house, subject) = self.own();
-            attempt
-                .log
-                .keys()
-                .adopt(attempt.log.keys().fresh(house, subject));
-        }
-        let outcome = self.append(attempt, event, None)?;
-        if let Outcome::New(recorded, _) = &outcome {
-            self.accesses
-                .note(read, recorded.recorded_at, recorded.offset);
-        }
-        Ok(outcome)
+        log: &Log,
+        access: &RecordAccess,
+        context: &Context,
+    ) -> Result<(Arc<Recorded>, Durable), CommandError> {
+        may_be_in(log, self.gathering, self.model.offset())?;
+        let name = self.sealed_name(log, context)?;
+        self.take(log, event(self.gathering, access, context, name))
     }
 }
 
 impl Accesses {
+    /// Drops everything once nothing has been noted for so long.
+    pub(super) fn tidy(&mut self, idle_max: Duration) {
+        if self.noted.is_some_and(|at| at.elapsed() >= idle_max) {
+            *self = Self::default();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.recorded.is_empty()
+    }
+
     fn same(&self, read: &Read, now: Timestamp) -> Option<Offset> {
         let (at, offset) = self.recorded.get(read)?;
         (now < at.plus_seconds(SAME_READ_SECONDS_MAX)).then_some(*offset)
     }
 
-    fn note(&mut self, read: Read, at: Timestamp, offset: Offset) {
+    /// An export is never the same as one before.
+    fn note(&mut self, access: &RecordAccess, context: &Context, recorded: &Recorded) {
+        if !is_export(access.what) {
+            let read = read_of(access, context);
+            self.remember(read, recorded.recorded_at, recorded.offset);
+        }
+    }
+
+    fn remember(&mut self, read: Read, at: Timestamp, offset: Offset) {
         if self.recorded.len() >= READS_MAX {
             let oldest = at.plus_seconds(-SAME_READ_SECONDS_MAX);
             self.recorded.retain(|_, (at, _)| *at > oldest);
         }
         if self.recorded.len() < READS_MAX {
             self.recorded.insert(read, (at, offset));
+            self.noted = Some(Instant::now());
         }
+    }
+}
+
+fn read_of(access: &RecordAccess, context: &Context) -> Read {
+    let whose = access.subject.as_ref().map(|subject| subject.participant);
+    (Arc::clone(&context.actor_id), access.what, whose)
+}
+
+/// `last`: the offset of the newest event there.
+fn may_be_in(log: &Log, gathering: GatheringId, last: Offset) -> Result<(), CommandError> {
+    match last {
+        // Nobody has created it, so nobody has made the key that staff names are sealed with.
+        0 if gathering.is_house() => {
+            let keys = log.keys();
+            keys.adopt(keys.fresh(gathering, gathering.to_bytes()));
+            Ok(())
+        }
+        0 => Err(Refusal::UnknownGathering.into()),
+        _ => Ok(()),
+    }
+}
+
+fn sealed_name(
+    log: &Log,
+    gathering: GatheringId,
+    context: &Context,
+) -> Result<Option<Sealed>, CommandError> {
+    let seal =
+        |name: &Arc<str>| (log.keys()).seal(gathering, gathering.to_bytes(), name.as_bytes());
+    (context.actor_name.as_ref().map(seal))
+        .transpose()
+        .map_err(keys_failed)
+}
+
+fn event(
+    gathering: GatheringId,
+    access: &RecordAccess,
+    context: &Context,
+    name: Option<Sealed>,
+) -> NewEvent {
+    NewEvent {
+        gathering,
+        decided_at: context.now,
+        occurred_at: context.now,
+        actor: Actor {
+            id: Arc::clone(&context.actor_id),
+            role: context.actor_role,
+            name,
+        },
+        correlation: context.correlation,
+        causation: None,
+        command: None,
+        event: Event::PersonalDataAccessed(Access {
+            what: access.what,
+            subject: access.subject.clone(),
+            format: access.format,
+        }),
     }
 }
 
@@ -119,44 +258,20 @@ const fn is_export(what: Accessed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::spec::{at, given, subject};
-
-    fn recorded(model: &Model, about: Option<&str>) -> Access {
-        let command = RecordAccess {
-            what: Accessed::Participant,
-            about: about.map(Into::into),
-            format: None,
-        };
-        match decide(model, &command) {
-            Event::PersonalDataAccessed(access) => access,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_read_is_recorded_with_whose_data_it_is_by_code_or_by_id() {
-        let given = given().gathering().registered("A1");
-        let whose = Some(subject("A1"));
-        let by_id = subject("A1").participant.to_string();
-        assert_eq!(recorded(given.model(), Some("A1")).subject, whose);
-        assert_eq!(recorded(given.model(), Some(&by_id)).subject, whose);
-        assert_eq!(recorded(given.model(), None).subject, None);
-    }
-
-    #[test]
-    fn what_is_nobody_s_code_is_not_kept() {
-        let given = given().gathering().registered("A1");
-        assert_eq!(recorded(given.model(), Some("Ada Lovelace")).subject, None);
-    }
+    use crate::commands::spec::at;
 
     #[test]
     fn the_same_read_is_the_same_for_a_quarter_of_an_hour() {
         let read = |what| (Arc::from("ada"), what, None);
         let mut accesses = Accesses::default();
-        accesses.note(read(Accessed::History), at(10), 7);
+        accesses.remember(read(Accessed::History), at(10), 7);
         let last = at(10 + SAME_READ_SECONDS_MAX);
         assert_eq!(accesses.same(&read(Accessed::History), at(10)), Some(7));
         assert_eq!(accesses.same(&read(Accessed::History), last), None);
         assert_eq!(accesses.same(&read(Accessed::Participants), at(10)), None);
+        accesses.tidy(Duration::MAX);
+        assert!(!accesses.is_empty());
+        accesses.tidy(Duration::ZERO);
+        assert!(accesses.is_empty());
     }
 }

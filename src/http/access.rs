@@ -12,20 +12,29 @@ use super::{
 };
 use crate::{
     auth::{Action, Principal, Standing},
-    commands::{Command, CommandError, CommandHandler, Context, record_access::RecordAccess},
+    commands::{CommandError, CommandHandler, Context, record_access::RecordAccess},
     events::{
-        event::{Accessed, ActorRole, ExportFormat},
-        ids::{CorrelationId, GatheringId},
+        event::{Accessed, ActorRole, ExportFormat, Subject},
+        ids::{Code, CorrelationId, GatheringId},
         time::Timestamp,
     },
+    projections::{ViewError, history::HistoryEntry, views::HistoryQuery},
 };
 
 /// What is about to be read.
 pub(super) struct Read<'a> {
     what: Accessed,
-    about: Option<&'a str>,
+    about: About<'a>,
     format: Option<ExportFormat>,
     whoever: bool,
+}
+
+/// Whose data it is.
+enum About<'a> {
+    Anybody,
+    Holder(&'a Code),
+    /// What a history is searched for.
+    Searched(&'a str),
 }
 
 impl<'a> Read<'a> {
@@ -33,7 +42,7 @@ impl<'a> Read<'a> {
     pub(super) const fn page(what: Accessed) -> Self {
         Self {
             what,
-            about: None,
+            about: About::Anybody,
             format: None,
             whoever: false,
         }
@@ -43,7 +52,7 @@ impl<'a> Read<'a> {
     pub(super) const fn export(what: Accessed, format: ExportFormat) -> Self {
         Self {
             what,
-            about: None,
+            about: About::Anybody,
             format: Some(format),
             whoever: true,
         }
@@ -54,10 +63,19 @@ impl<'a> Read<'a> {
         Self::export(Accessed::Log, ExportFormat::Ndjson)
     }
 
-    /// The id or code of the one person whom it is about.
+    /// It is about the holder of a ticket.
     #[must_use]
-    pub(super) const fn about(mut self, participant: Option<&'a str>) -> Self {
-        self.about = participant;
+    pub(super) const fn about(mut self, code: &'a Code) -> Self {
+        self.about = About::Holder(code);
+        self
+    }
+
+    /// It is about one person, whose id or code it may be, if there is one.
+    #[must_use]
+    pub(super) const fn searched(mut self, participant: Option<&'a str>) -> Self {
+        if let Some(participant) = participant {
+            self.about = About::Searched(participant);
+        }
         self
     }
 }
@@ -82,13 +100,19 @@ pub(super) async fn record(
     if as_auditor {
         context.actor_role = ActorRole::Auditor;
     }
-    let command = RecordAccess {
+    let access = RecordAccess {
         what: read.what,
-        about: read.about.map(Into::into),
+        subject: match seat {
+            Some(seat) => subject(app, seat.id, read.about).await?,
+            None => None,
+        },
         format: read.format,
     };
     let gathering = seat.map_or(GatheringId::HOUSE, |seat| seat.id);
-    Ok(recorded(&app.handler, gathering, command, context).await?)
+    app.handler
+        .record_access(gathering, access, context)
+        .await?;
+    Ok(())
 }
 
 /// For a live stream: whether one that is about to start with this caller has to be recorded is for the
@@ -109,22 +133,55 @@ pub async fn record_stream(
         command_id: None,
         now: Timestamp::now(),
     };
-    let command = RecordAccess {
+    let access = RecordAccess {
         what: Accessed::LiveStream,
-        about: None,
+        subject: None,
         format: None,
     };
-    recorded(handler, gathering, command, context).await
+    (handler.record_access(gathering, access, context).await).map(drop)
 }
 
-async fn recorded(
-    handler: &CommandHandler,
+/// Who it is, among those who are registered here: from the view that answers the read as well, so that
+/// nothing more is brought into memory.
+async fn subject(
+    app: &App,
     gathering: GatheringId,
-    command: RecordAccess,
-    context: Context,
-) -> Result<(), CommandError> {
-    let command = Command::RecordAccess(command);
-    handler.handle(gathering, command, context).await.map(drop)
+    about: About<'_>,
+) -> Result<Option<Subject>, ViewError> {
+    let searched = match about {
+        About::Anybody => return Ok(None),
+        About::Holder(code) => {
+            let participant = app.views.participant(code).await?;
+            return Ok(participant.map(|it| Subject {
+                participant: it.id,
+                code: it.event_pax_id.clone(),
+            }));
+        }
+        About::Searched(participant) => participant,
+    };
+    // What is one person's code may be another's id; no two have either in common.
+    let registrations = HistoryQuery {
+        gathering: Some(gathering),
+        participant: Some(searched.to_owned()),
+        kind: Some(REGISTERED.to_owned()),
+        limit: 2,
+        ..HistoryQuery::default()
+    };
+    let found: Vec<Subject> = (app.views.history(registrations).await?.results)
+        .into_iter()
+        .filter_map(registered)
+        .collect();
+    let by_code = found.iter().find(|it| it.code.as_str() == searched);
+    Ok(by_code.or(found.first()).cloned())
+}
+
+const REGISTERED: &str = "participant_registered";
+
+fn registered(entry: HistoryEntry) -> Option<Subject> {
+    Some(Subject {
+        participant: entry.participant_id?,
+        code: entry.event_pax_id?,
+    })
 }
 
 /// Whether it is the role `auditor` alone that opens this to the caller.

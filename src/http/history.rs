@@ -261,7 +261,7 @@ async fn answer(
     match shape {
         None => {
             let limit = answer::page_limit(limit)?;
-            let read = Read::page(Accessed::History).about(query.participant.as_deref());
+            let read = Read::page(Accessed::History).searched(query.participant.as_deref());
             access::record(app, caller, seat, read).await?;
             page(app, HistoryQuery { limit, ..query }).await
         }
@@ -294,7 +294,8 @@ async fn file(
     let whose = query.participant.clone();
     // Before the record, so that a file ends where it was asked for.
     let rows = app.views.history_rows(query, shape.shows_people());
-    let read = Read::export(Accessed::HistoryExport, shape.format.word()).about(whose.as_deref());
+    let read =
+        Read::export(Accessed::HistoryExport, shape.format.word()).searched(whose.as_deref());
     access::record(app, caller, seat, read).await?;
     let checkpoint = exports::checkpoint(&app.views, rows.head()).await?;
     let name = file_name(seat, rows.head(), shape.format);

@@ -111,7 +111,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let seat = caller.seat_of_ticket(&app, &code)?;
     caller.require(&seat, Action::ReadParticipants)?;
-    let read = Read::page(Accessed::Participant).about(Some(code.as_str()));
+    let read = Read::page(Accessed::Participant).about(&code);
     access::record(&app, &caller, Some(&seat), read).await?;
     let (participant, at) = match as_of {
         None => (app.views.participant(&code).await?, None),

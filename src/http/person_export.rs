@@ -75,7 +75,7 @@ pub(super) async fn show(
         }
         caller.require(&seat, Action::ExportPerson)?;
     }
-    let read = Read::export(Accessed::PersonExport, ExportFormat::Json).about(Some(code.as_str()));
+    let read = Read::export(Accessed::PersonExport, ExportFormat::Json).about(&code);
     access::record(&app, &caller, Some(&seat), read).await?;
     export(&app, &caller, &seat, &code, registration.offset).await
 }

@@ -172,6 +172,38 @@ async fn the_house_is_no_gathering() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn whose_data_it_was_is_kept_by_id_or_code_of_those_registered_here_alone() {
+    let server = TestServer::start().await;
+    let id = server.gathering(json!({})).await;
+    let other = server.gathering(json!({"name": "Other"})).await;
+    let registered = server.register(id, "A-1").await;
+    let person = registered.body["id"].as_str().unwrap().to_owned();
+    server.register(other, "B-1").await;
+    let scan = json!({"code": "B-1", "direction": "in", "scan_id": "s1"});
+    let scan_path = format!("/api/events/{id}/scan/");
+    let refused = server.post(&root(), &scan_path, scan).await;
+    assert_eq!(refused.is(200)["code"], "wrong_event");
+    // A restart: nothing is in memory but what the reads bring there.
+    let server = server.restart().await;
+    for whose in [&person, "A-1", "B-1", "nobody"] {
+        let path = format!("/api/events/{id}/history/?format=csv&participant={whose}");
+        server.get(&root(), &path).await.is(200);
+    }
+    let records = records(&server).await;
+    assert_eq!(
+        summary(&records),
+        [
+            "root history_export A-1",
+            "root history_export A-1",
+            "root history_export all",
+            "root history_export all",
+        ]
+    );
+    assert_eq!(records[0]["participant_id"], person.as_str());
+    server.stop().await;
+}
+
 /// Who opened a live stream, as far as that is recorded.
 fn streams_opened(stage: &Stage, gathering: GatheringId) -> Vec<String> {
     let events = stage.log.read(0, 1_000).unwrap();

@@ -1,6 +1,8 @@
 //! The handler on a log in memory: what happens at once ([`races`]), what is sent twice
-//! ([`exactly_once`]), whose ticket it is and what reaches the log ([`tickets`]). Here is the door that they share.
+//! ([`exactly_once`]), whose ticket it is and what reaches the log ([`tickets`]), who reads what
+//! ([`accesses`]). Here is the door that they share.
 
+mod accesses;
 mod exactly_once;
 mod races;
 mod tickets;
