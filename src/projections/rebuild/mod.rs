@@ -14,6 +14,8 @@ mod job;
 mod pass;
 mod switch;
 #[cfg(test)]
+mod switch_tests;
+#[cfg(test)]
 mod tests;
 mod view;
 
