@@ -31,6 +31,8 @@ const HEADER_BYTES: usize = 4 + 2 + 4 + 16 + 8 + 8 + 4;
 /// Most bytes of a file that wait for the disk at once.
 pub(crate) const SYNC_STEP_BYTES: usize = 1024 * 1024;
 
+/// What a file is called at its end until it is whole.
+const ASIDE: &str = ".aside";
 /// Directory of the folds of the whole log.
 const WHOLE_LOG: &str = "whole-log";
 
@@ -55,6 +57,8 @@ pub enum Shelf {
     Live,
     /// Being made by a rebuild.
     Next,
+    /// Between `Next` and `Live` while several files of one fold are moved there.
+    Arriving,
     /// What a rebuild took the place of.
     Before,
 }
@@ -86,6 +90,7 @@ impl Snapshots {
     /// When the directory cannot be made.
     pub fn open(dir: &Path, epoch: Epoch) -> Result<Self, SnapshotError> {
         fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
+        sweep(dir);
         Ok(Self {
             place: Some(Arc::new(Place {
                 dir: dir.to_owned(),
@@ -233,6 +238,28 @@ impl Snapshots {
         from: Shelf,
         to: Shelf,
     ) -> Result<(), SnapshotError> {
+        let moving = self.offsets_on(from, fold, scope);
+        if !moving.is_empty() {
+            for old in self.offsets_on(to, fold, scope) {
+                if !moving.contains(&old) {
+                    self.remove_on(to, fold, scope, old)?;
+                }
+            }
+        }
+        self.add(fold, scope, from, to)
+    }
+
+    /// Moves every snapshot of the fold from one shelf to another, beside what is there, the newest last.
+    ///
+    /// # Errors
+    /// When a file cannot be moved.
+    pub fn add(
+        &self,
+        fold: FoldName,
+        scope: Scope,
+        from: Shelf,
+        to: Shelf,
+    ) -> Result<(), SnapshotError> {
         let Some(place) = &self.place else {
             return Ok(());
         };
@@ -241,11 +268,6 @@ impl Snapshots {
             return Ok(());
         }
         let dir = place.dir_of(scope);
-        for old in self.offsets_on(to, fold, scope) {
-            if !moving.contains(&old) {
-                self.remove_on(to, fold, scope, old)?;
-            }
-        }
         for offset in moving {
             let path = dir.join(file_name(from, fold, offset));
             fs::rename(&path, dir.join(file_name(to, fold, offset)))
@@ -390,6 +412,7 @@ impl Shelf {
         match self {
             Self::Live => ".snap",
             Self::Next => ".next",
+            Self::Arriving => ".arriving",
             Self::Before => ".before",
         }
     }
@@ -411,7 +434,7 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // The whole name: files that differ in their last part only are written at the same time.
     let mut aside = OsString::from(path);
-    aside.push(".aside");
+    aside.push(ASIDE);
     let mut file = File::options()
         .write(true)
         .create(true)
@@ -434,6 +457,19 @@ pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes names that were created, renamed or removed in `dir` outlive a power cut.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Removes what a process that was killed had not finished writing.
+fn sweep(dir: &Path) {
+    let within = file_names(dir).map(|name| dir.join(name));
+    for dir in std::iter::once(dir.to_owned()).chain(within.filter(|path| path.is_dir())) {
+        for name in file_names(&dir).filter(|name| name.ends_with(ASIDE)) {
+            let path = dir.join(name);
+            if let Err(error) = remove_file(&path) {
+                tracing::warn!(%error, "an unfinished snapshot was not removed");
+            }
+        }
+    }
 }
 
 fn remove_file(path: &Path) -> Result<(), SnapshotError> {

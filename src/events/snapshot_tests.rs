@@ -87,6 +87,22 @@ fn a_damaged_snapshot_is_passed_over_wherever_the_damage_is() {
 }
 
 #[test]
+fn what_a_killed_process_had_not_finished_is_swept_away_and_nothing_else() {
+    let (dir, snapshots) = filled();
+    let within = dir.path().join("whole-log");
+    for unfinished in [
+        dir.path().join("generations.json.aside"),
+        within.join("participants.v3.00000000000000000009.snap.aside"),
+    ] {
+        fs::write(&unfinished, "half").unwrap();
+        let reopened = Snapshots::open(dir.path(), EPOCH).unwrap();
+        assert!(!unfinished.exists());
+        let of = |snapshots: &Snapshots| snapshots.offsets(FOLD, Scope::WholeLog);
+        assert_eq!(of(&reopened), of(&snapshots));
+    }
+}
+
+#[test]
 fn a_generation_is_moved_whole_and_takes_the_place_of_what_is_there() {
     let (_dir, snapshots) = filled();
     let next = |offset| {

@@ -236,8 +236,6 @@ pub(super) async fn show(
         let labels = vec![Label::from_static_parts("projection", status.name)];
         app.metrics
             .gauge("doorbook_projection_lag_events", labels, number(status.lag));
-    }
-    for status in app.views.projections() {
         let labels = vec![Label::from_static_parts("view", status.name)];
         let parked = f64::from(u8::from(status.error.is_some()));
         app.metrics

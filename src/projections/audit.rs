@@ -33,6 +33,9 @@ pub(super) struct Indexes {
 pub(super) struct Index {
     scope: Scope,
     pub(super) inner: Mutex<Indexed>,
+    /// Why it could not be brought up when it was last asked. Apart, so that whoever asks how the views are
+    /// waits for no fold and no disk.
+    stopped: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -41,8 +44,6 @@ pub(super) struct Indexed {
     loaded: bool,
     saved_events: u64,
     touched: Timestamp,
-    /// Why it could not be brought up when it was last asked.
-    stopped: Option<String>,
 }
 
 impl Indexes {
@@ -65,18 +66,22 @@ impl Indexes {
 
     /// A copy of the loaded index, if it is loaded.
     pub(super) fn peek(&self, id: GatheringId) -> Option<State> {
-        self.loaded.lock().get(&id).cloned()?.peek()
+        let index = self.loaded.lock().get(&id).cloned();
+        index?.peek()
     }
 
     pub(super) fn peek_whole(&self) -> Option<State> {
-        self.whole.lock().clone()?.peek()
+        let index = self.whole.lock().clone();
+        index?.peek()
     }
 
     /// The index of the whole log is made anew when it is next asked.
     pub(super) fn forget_whole(&self, log: &Log) {
-        let mut whole = self.whole.lock();
-        *whole = None;
+        let whole = self.whole();
+        let mut inner = whole.inner.lock();
         keep::forget(log, history::FOLD, Scope::WholeLog);
+        *inner = Indexed::default();
+        *whole.stopped.lock() = None;
     }
 
     pub(super) fn is_loaded(&self, id: GatheringId) -> bool {
@@ -84,9 +89,9 @@ impl Indexes {
         index.is_some_and(|index| index.inner.lock().loaded)
     }
 
-    /// Why one of them could not be brought up when it was last asked.
+    /// Why one of them could not be brought up when it was last asked. Waits for nobody.
     pub(super) fn stopped(&self) -> Option<String> {
-        (self.all().iter()).find_map(|index| index.inner.lock().stopped.clone())
+        (self.all().iter()).find_map(|index| index.stopped.lock().clone())
     }
 
     /// Drops what nobody has used for this long.
@@ -105,6 +110,7 @@ impl Index {
         Arc::new(Self {
             scope,
             inner: Mutex::default(),
+            stopped: Mutex::default(),
         })
     }
 
@@ -127,29 +133,32 @@ impl Index {
             inner.loaded = true;
         }
         let caught_up = fold_of(log, self.scope, &mut inner.state, log.head(), |_| true);
-        inner.stopped = caught_up.as_ref().err().map(ToString::to_string);
+        *self.stopped.lock() = caught_up.as_ref().err().map(ToString::to_string);
         caught_up?;
         Ok(question(&inner.state))
     }
 
-    /// Puts another generation in place of this one. `move_shelves` is shown what was live, if it is loaded,
-    /// and moves the snapshots; nobody asks this index, or saves it, until it is done.
+    /// Puts another generation in place of this one. `fresh` makes it, if this one is loaded; `move_shelves`
+    /// is shown what was live, and moves the snapshots. Nobody asks this index, or saves it, until it is done.
     pub(super) fn replace(
         &self,
         log: &Log,
-        fresh: Option<State>,
+        fresh: impl FnOnce() -> State,
         move_shelves: impl FnOnce(Option<&State>) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
         let mut inner = self.inner.lock();
-        let was_sound = inner.stopped.is_none();
-        move_shelves(inner.loaded.then_some(&inner.state).filter(|_| was_sound))?;
-        if inner.loaded {
-            let mut fresh = fresh.unwrap_or_else(|| nearest_of(log, self.scope, log.head()));
-            inner.saved_events = fresh.events;
-            fold_of(log, self.scope, &mut fresh, log.head(), |_| true)?;
-            inner.state = fresh;
-            inner.stopped = None;
+        if !inner.loaded {
+            return move_shelves(None);
         }
+        let mut fresh = fresh();
+        let saved_events = fresh.events;
+        // What cannot be brought up leaves everything as it was.
+        fold_of(log, self.scope, &mut fresh, log.head(), |_| true)?;
+        let was_sound = self.stopped.lock().is_none();
+        move_shelves(Some(&inner.state).filter(|_| was_sound))?;
+        inner.state = fresh;
+        inner.saved_events = saved_events;
+        *self.stopped.lock() = None;
         Ok(())
     }
 
@@ -173,6 +182,7 @@ pub(super) fn nearest(log: &Log, id: GatheringId, at_most: Offset) -> State {
 pub(super) fn nearest_of(log: &Log, scope: Scope, at_most: Offset) -> State {
     (log.snapshots())
         .nearest(history::FOLD, scope, at_most)
+        .filter(|(offset, state): &(_, State)| state.offset == *offset)
         .map_or_else(State::default, |(_, state)| state)
 }
 

@@ -107,6 +107,8 @@ impl Board {
         cursor: Offset,
         limit: usize,
     ) -> Result<DashboardPage, ViewError> {
+        // Read before any state is.
+        let begun = self.windows.generation();
         let kept = self.windows.take_fold(cursor);
         let mut fold = state_at(log, cursor, kept)?;
         let end = self.windows.end(cursor).unwrap_or(Offset::MAX);
@@ -121,7 +123,7 @@ impl Board {
         let covers = fold.state.offset;
         let weight_bytes = updates.len() * UPDATE_BYTES;
         let window = Arc::new(Window::new((cursor, covers), updates, NOBODY_ERASED));
-        self.windows.shelve(&window, weight_bytes, fold);
+        self.windows.shelve(begun, &window, weight_bytes, fold);
         Ok(page_of(&window, cursor, limit))
     }
 
@@ -236,6 +238,7 @@ impl LiveBoard {
 pub(super) fn nearest(log: &Log, at_most: Offset) -> Dashboard {
     (log.snapshots())
         .nearest(dashboard::FOLD, Scope::WholeLog, at_most)
+        .filter(|(offset, state): &(_, dashboard::State)| state.offset == *offset)
         .map_or_else(Dashboard::default, |(_, state)| {
             Dashboard::from_state(state)
         })

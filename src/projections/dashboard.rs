@@ -105,7 +105,8 @@ struct Tally {
 /// What a snapshot holds.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct State {
-    tallies: Vec<Tally>,
+    /// Each apart, so that a copy of all copies none; whoever changes one copies that one.
+    tallies: Vec<Arc<Tally>>,
     /// Scan → the undo that took it back, over the whole log: undos are few.
     undone: HashMap<Offset, Offset>,
     pub(super) offset: Offset,
@@ -137,12 +138,12 @@ impl Dashboard {
         {
             (self.places).insert(recorded.gathering, self.state.tallies.len());
             let tally = Tally::new(recorded.gathering, details);
-            self.state.tallies.push(tally);
+            self.state.tallies.push(Arc::new(tally));
         }
         if let Some(tally) = (self.places.get(&recorded.gathering))
             .and_then(|place| self.state.tallies.get_mut(*place))
         {
-            tally.apply(recorded);
+            Arc::make_mut(tally).apply(recorded);
         }
     }
 

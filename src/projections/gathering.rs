@@ -133,7 +133,9 @@ impl Gathering {
     pub(super) fn nearest(log: &Log, id: GatheringId, at_most: Offset) -> Participants {
         log.snapshots()
             .nearest(participants::FOLD, Scope::Gathering(id), at_most)
-            .filter(|(_, state): &(_, participants::State)| state.gathering == id)
+            .filter(|(offset, state): &(_, participants::State)| {
+                state.gathering == id && state.offset == *offset
+            })
             .map_or_else(
                 || Participants::new(id),
                 |(_, state)| Participants::from_state(state),

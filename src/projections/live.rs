@@ -1,7 +1,14 @@
 //! What [`Views`](super::Views) holds: the dashboard, the gatherings that are loaded, and how a cold
 //! one is loaded, by one loader at a time.
 
-use std::{collections::HashMap, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
@@ -35,6 +42,7 @@ pub(super) struct Inner {
     pub(super) folding: Arc<Semaphore>,
     pub(super) rebuilds: Rebuilds,
     pub(super) generations: Generations,
+    switches: AtomicU64,
     pub(super) stop: watch::Sender<bool>,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -55,6 +63,7 @@ impl Inner {
             indexes: Indexes::default(),
             folding: Arc::new(Semaphore::new(FOLDING_READERS_MAX)),
             rebuilds: Rebuilds::default(),
+            switches: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             threads: Mutex::default(),
         });
@@ -75,6 +84,15 @@ impl Inner {
             }
         }
         self.save_all();
+    }
+
+    /// How often a generation has taken another's place.
+    pub(super) fn switches(&self) -> u64 {
+        self.switches.load(Ordering::Acquire)
+    }
+
+    pub(super) fn count_switch(&self) {
+        self.switches.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The gathering, loaded and up to the log's head.

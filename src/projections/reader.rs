@@ -156,6 +156,8 @@ impl Gathering {
 
     /// Makes what lies after the cursor, below the tail, and keeps it for the others.
     fn make_window(&self, log: &Log, cursor: Offset) -> Result<Arc<Window<FeedEntry>>, ViewError> {
+        // Read before any state is.
+        let begun = self.windows.generation();
         // Read before the log is: everything up to here is in both.
         let (covered, erased) = {
             let live = self.live.read();
@@ -180,17 +182,19 @@ impl Gathering {
             _ => end,
         };
         let window = Arc::new(Window::new((cursor, covers), entries, erased));
-        self.windows.shelve(&window, weight_bytes, participants);
+        self.windows
+            .shelve(begun, &window, weight_bytes, participants);
         Ok(window)
     }
 
     /// The entry of one event: from the tail, or from the state at its offset.
     pub(super) fn entry(&self, log: &Log, offset: Offset) -> Result<Arc<FeedEntry>, ViewError> {
         let before = offset.saturating_sub(1);
+        let erased = self.live.read().erased;
         let mut participants = Self::state_at(log, self.id, before)?;
         // Retries after a restart ask for what is a little below the tail, and many do.
         if self.live.read().tail.is_near(before) {
-            self.extend_tail(log, participants.clone())?;
+            self.extend_tail(log, participants.clone(), erased)?;
             if let Some(entry) = self.live.read().tail.get(offset) {
                 return Ok(entry);
             }
@@ -221,8 +225,14 @@ impl Gathering {
     }
 
     /// After a restart everybody resumes a little below the tail. The first who folds there puts
-    /// the entries between under the tail, and the others read them from it.
-    fn extend_tail(&self, log: &Log, mut participants: Participants) -> Result<(), ViewError> {
+    /// the entries between under the tail, and the others read them from it. `erased`: of the live fold
+    /// before this one was made; with another, it may be of another generation.
+    fn extend_tail(
+        &self,
+        log: &Log,
+        mut participants: Participants,
+        erased: u64,
+    ) -> Result<(), ViewError> {
         let from = participants.state.offset;
         let floor = self.live.read().tail.floor();
         let mut older = Vec::new();
@@ -238,7 +248,7 @@ impl Gathering {
             }
         }
         let mut live = self.live.write();
-        let complete = after >= floor && live.tail.floor() == floor;
+        let complete = after >= floor && live.tail.floor() == floor && live.erased == erased;
         if complete && !older.iter().any(|entry| live.has_erased(entry)) {
             live.tail.extend_down(from, older);
         }

@@ -17,12 +17,16 @@ pub struct GatheringSnapshot {
     pub truncated: bool,
     pub offset: Offset,
     participants_max: usize,
+    /// How often a generation had taken another's place: that happens at an equal offset.
+    switches: u64,
 }
 
 impl GatheringSnapshot {
     /// `last` is the gathering's last event now.
-    const fn is_current(&self, participants_max: usize, last: Offset) -> bool {
-        self.participants_max == participants_max && self.offset >= last
+    const fn is_current(&self, participants_max: usize, last: Offset, switches: u64) -> bool {
+        self.participants_max == participants_max
+            && self.offset >= last
+            && self.switches == switches
     }
 }
 
@@ -31,12 +35,13 @@ impl Gathering {
     pub(super) fn current_snapshot(
         &self,
         participants_max: usize,
+        switches: u64,
     ) -> Option<Arc<GatheringSnapshot>> {
         let shared = self.shared.try_lock()?;
         let snapshot = shared.as_ref()?;
         let offset = self.live.read().participants.state.offset;
         snapshot
-            .is_current(participants_max, offset)
+            .is_current(participants_max, offset, switches)
             .then(|| snapshot.clone())
     }
 }
@@ -48,11 +53,13 @@ pub(super) fn shared_snapshot(
     participants_max: usize,
 ) -> Result<Arc<GatheringSnapshot>, ViewError> {
     let mut shared = gathering.shared.lock();
+    // Read before what it counts.
+    let switches = inner.switches();
     let (rows, state) = {
         let live = gathering.live.read();
         let state = &live.participants.state;
         if let Some(snapshot) = &*shared
-            && snapshot.is_current(participants_max, state.offset)
+            && snapshot.is_current(participants_max, state.offset, switches)
         {
             return Ok(snapshot.clone());
         }
@@ -87,6 +94,7 @@ pub(super) fn shared_snapshot(
         truncated,
         offset: covered,
         participants_max,
+        switches,
     });
     *shared = Some(snapshot.clone());
     Ok(snapshot)

@@ -150,6 +150,13 @@ impl Views {
         blocking(move || Ok(door_tokens::listed(&row, after, limit, inner.log.keys()))).await
     }
 
+    /// How often a generation of a view has taken another's place. What was made of the views is as old as
+    /// this number was before it was made, also where the offsets are equal.
+    #[must_use]
+    pub fn switches(&self) -> u64 {
+        self.inner.switches()
+    }
+
     /// All rows in the order in which the gatherings were created.
     #[must_use]
     pub fn rows(&self) -> Vec<Arc<Row>> {
@@ -268,7 +275,7 @@ impl Views {
         participants_max: usize,
     ) -> Result<Arc<GatheringSnapshot>, ViewError> {
         let gathering = self.inner.current(gathering).await?;
-        if let Some(snapshot) = gathering.current_snapshot(participants_max) {
+        if let Some(snapshot) = gathering.current_snapshot(participants_max, self.switches()) {
             return Ok(snapshot);
         }
         let inner = self.inner.clone();

@@ -42,6 +42,8 @@ struct Shelf<E, F> {
     /// The fold at an offset, the oldest first.
     folds: VecDeque<(Offset, F)>,
     used: bool,
+    /// Moves when all of it is of a generation that is gone.
+    generation: u64,
 }
 
 impl<E> Window<E> {
@@ -117,9 +119,18 @@ impl<E, F> Windows<E, F> {
         shelf.folds.remove(place).map(|(_, fold)| fold)
     }
 
-    /// Keeps a window and the fold at its end. `weight_bytes`: what its entries weigh.
-    pub(super) fn shelve(&self, window: &Arc<Window<E>>, weight_bytes: usize, fold: F) {
+    /// To be read before anything of a window is made, and given back with it.
+    pub(super) fn generation(&self) -> u64 {
+        self.shelf.lock().generation
+    }
+
+    /// Keeps a window and the fold at its end, unless they were begun in a generation that is gone.
+    /// `weight_bytes`: what its entries weigh.
+    pub(super) fn shelve(&self, begun: u64, window: &Arc<Window<E>>, weight_bytes: usize, fold: F) {
         let mut shelf = self.shelf.lock();
+        if shelf.generation != begun {
+            return;
+        }
         shelf.used = true;
         shelf.bytes += weight_bytes;
         shelf.windows.push_back((weight_bytes, Arc::clone(window)));
@@ -139,16 +150,25 @@ impl<E, F> Windows<E, F> {
     pub(super) fn tidy(&self) {
         let mut shelf = self.shelf.lock();
         if !std::mem::take(&mut shelf.used) {
-            *shelf = Shelf::default();
+            *shelf = Shelf::of(shelf.generation);
         }
     }
 
+    /// Another generation serves: nothing made before is kept any more, nor what is being made now.
     pub(super) fn clear(&self) {
-        *self.shelf.lock() = Shelf::default();
+        let mut shelf = self.shelf.lock();
+        *shelf = Shelf::of(shelf.generation + 1);
     }
 }
 
 impl<E, F> Shelf<E, F> {
+    fn of(generation: u64) -> Self {
+        Self {
+            generation,
+            ..Self::default()
+        }
+    }
+
     fn forget_before(&mut self, erased: u64) {
         if self
             .windows
@@ -178,6 +198,7 @@ impl<E, F> Default for Shelf<E, F> {
             bytes: 0,
             folds: VecDeque::new(),
             used: false,
+            generation: 0,
         }
     }
 }
@@ -194,7 +215,7 @@ mod tests {
     #[test]
     fn a_window_is_found_by_any_cursor_in_it() {
         let windows: Windows<Offset, ()> = Windows::default();
-        windows.shelve(&window(10, 20, 0), 1, ());
+        windows.shelve(0, &window(10, 20, 0), 1, ());
         assert!(windows.find(9, 0).is_none() && windows.find(20, 0).is_none());
         let found = windows.find(14, 0).unwrap();
         let (entries, covers) = found.after(14, 2);
@@ -208,17 +229,33 @@ mod tests {
     #[test]
     fn nothing_made_before_an_erasure_is_found_after_it() {
         let windows: Windows<Offset, ()> = Windows::default();
-        windows.shelve(&window(10, 20, 0), 1, ());
+        windows.shelve(0, &window(10, 20, 0), 1, ());
         assert!(windows.find(14, 1).is_none());
-        windows.shelve(&window(10, 20, 1), 1, ());
+        windows.shelve(0, &window(10, 20, 1), 1, ());
         assert!(windows.find(14, 1).is_some());
+    }
+
+    #[test]
+    fn what_was_begun_in_another_generation_is_not_kept() {
+        let windows: Windows<Offset, &str> = Windows::default();
+        let begun = windows.generation();
+        windows.shelve(begun, &window(0, 10, 0), 1, "kept");
+        windows.clear();
+        assert!(windows.find(3, 0).is_none() && windows.take_fold(10).is_none());
+        windows.shelve(begun, &window(0, 10, 0), 1, "late");
+        assert!(windows.find(3, 0).is_none() && windows.take_fold(10).is_none());
+        windows.tidy();
+        windows.tidy();
+        let begun = windows.generation();
+        windows.shelve(begun, &window(0, 10, 0), 1, "new");
+        assert!(windows.find(3, 0).is_some() && windows.take_fold(10).is_some());
     }
 
     #[test]
     fn the_nearest_fold_is_taken_and_old_windows_make_room() {
         let windows: Windows<Offset, &str> = Windows::default();
-        windows.shelve(&window(0, 10, 0), WINDOWS_BYTES_MAX, "ten");
-        windows.shelve(&window(10, 20, 0), WINDOWS_BYTES_MAX, "twenty");
+        windows.shelve(0, &window(0, 10, 0), WINDOWS_BYTES_MAX, "ten");
+        windows.shelve(0, &window(10, 20, 0), WINDOWS_BYTES_MAX, "twenty");
         assert!(windows.find(3, 0).is_none() && windows.find(13, 0).is_some());
         assert_eq!(windows.take_fold(15), Some("ten"));
         assert_eq!(windows.take_fold(15), None);

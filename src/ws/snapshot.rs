@@ -33,8 +33,8 @@ const KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Snapshots {
     slots: Mutex<HashMap<GatheringId, Arc<Slot>>>,
-    /// The dashboard's rows, each at the offset of its last event.
-    rows: Mutex<HashMap<GatheringId, (Offset, Bytes)>>,
+    /// The dashboard's rows, each at the offset of its last event and of its generation.
+    rows: Mutex<HashMap<GatheringId, ((Offset, u64), Bytes)>>,
 }
 
 #[derive(Default)]
@@ -47,6 +47,8 @@ struct Slot {
 /// A gathering at an offset, in pieces that make up two messages.
 pub(crate) struct Encoded {
     pub(crate) offset: Offset,
+    /// Of its generation.
+    switches: u64,
     /// `initial_data` is event, participants, end; `participants` is participants, end.
     event: Bytes,
     participants: Bytes,
@@ -85,15 +87,19 @@ impl Snapshots {
         slot.used.store(true, Ordering::Relaxed);
         // Those who come while one is being made wait here, and then share it or the next one.
         let mut kept = slot.encoded.lock().await;
-        if let Some(encoded) = kept.as_ref().filter(|encoded| encoded.offset >= wanted) {
+        // Read before what it counts.
+        let switches = views.switches();
+        let is_current =
+            |encoded: &&Arc<Encoded>| encoded.offset >= wanted && encoded.switches == switches;
+        if let Some(encoded) = kept.as_ref().filter(is_current) {
             return Ok(Arc::clone(encoded));
         }
         let snapshot = views.snapshot(gathering, PARTICIPANTS_MAX).await?;
         let epoch = views.log().epoch();
         let encoded = if snapshot.participants.len() <= ENCODED_INLINE_MAX {
-            encode_snapshot(&snapshot, epoch)
+            encode_snapshot(&snapshot, epoch, switches)
         } else {
-            tokio::task::spawn_blocking(move || encode_snapshot(&snapshot, epoch))
+            tokio::task::spawn_blocking(move || encode_snapshot(&snapshot, epoch, switches))
                 .await
                 .unwrap_or(None)
         };
@@ -106,6 +112,8 @@ impl Snapshots {
 
     /// The dashboard's `initial_data`, with the gatherings that the caller may see.
     fn dashboard(&self, views: &Views, principal: &Principal) -> (Bytes, Offset) {
+        // Read before what it counts.
+        let switches = views.switches();
         let (mut rows, offset) = views.dashboard_snapshot();
         rows.retain(|row| Access::of(principal.clone(), row).may_read());
         rows.sort_by_key(|row| (row.details.start_date, row.id));
@@ -116,11 +124,12 @@ impl Snapshots {
             if index > 0 {
                 text.push(b',');
             }
+            let now = (row.offset, switches);
             let encoded = match kept.get(&row.id) {
-                Some((at, encoded)) if *at == row.offset => encoded.clone(),
+                Some((at, encoded)) if *at == now => encoded.clone(),
                 _ => {
                     let encoded = encode(&Gathering::of(row)).unwrap_or_default();
-                    kept.insert(row.id, (row.offset, encoded.clone()));
+                    kept.insert(row.id, (now, encoded.clone()));
                     encoded
                 }
             };
@@ -185,7 +194,7 @@ pub(crate) fn dashboard(streams: &Streams, principal: &Principal) -> (Text, Offs
     (Text::Whole(text), offset)
 }
 
-fn encode_snapshot(snapshot: &GatheringSnapshot, epoch: Epoch) -> Option<Encoded> {
+fn encode_snapshot(snapshot: &GatheringSnapshot, epoch: Epoch, switches: u64) -> Option<Encoded> {
     let cursor = Cursor {
         epoch,
         offset: snapshot.offset,
@@ -203,6 +212,7 @@ fn encode_snapshot(snapshot: &GatheringSnapshot, epoch: Epoch) -> Option<Encoded
     };
     Some(Encoded {
         offset: snapshot.offset,
+        switches,
         event: event.concat().into(),
         participants: encode(&snapshot.participants)?,
         end: format!(r#"{truncated},"cursor":"{cursor}"}}"#).into(),

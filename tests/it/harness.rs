@@ -1,7 +1,7 @@
 //! A whole server for a test: a data directory on a real disk, port 0, tokens, and a client that reads
 //! answers. It can be restarted around the same data.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use doorbook::{
     auth::{Claims, mint},
@@ -55,8 +55,14 @@ impl TestServer {
 
     /// Stops gently and opens the same data again.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to the data while nobody serves it.
+    pub(crate) async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         self.shutdown.trigger();
         self.running.await.unwrap().unwrap();
+        change(&self.dir.path().join("data"));
         Self::serve(self.dir, self.config).await
     }
 

@@ -1,6 +1,8 @@
 //! History as auditors ask for it: every filter, alone and with others, over one gathering and over all,
 //! gives what a naive filter over the whole log gives, page by page, whatever is recorded meanwhile.
 
+use std::{ffi::OsString, fs};
+
 use doorbook::events::{ids::GatheringId, time::Timestamp};
 use fastrand::Rng;
 use reqwest::Method;
@@ -8,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestServer, User, ann, answer, root, stu, sue};
 
-const SCANS: usize = 300;
+/// Enough that the index of each gathering is worth a file.
+const SCANS: usize = 700;
 const QUESTIONS: usize = 60;
 const GATES: [&str; 4] = ["north", "south", "Tür 3", "rare"];
 
@@ -203,7 +206,16 @@ async fn every_filter_gives_what_a_naive_filter_over_the_log_gives() {
                 "{place:?} {question:?}"
             );
         }
-        server = server.restart().await;
+        let saved = [night.gala, night.fair].map(|id| id.to_string());
+        server = (server.restart_after(|data| {
+            for place in saved.iter().map(String::as_str).chain(["whole-log"]) {
+                let files = fs::read_dir(data.join("snapshots").join(place)).unwrap();
+                let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+                let is_index = |name: &OsString| name.to_string_lossy().starts_with("history.");
+                assert!(names.iter().any(is_index), "{place}: {names:?}");
+            }
+        }))
+        .await;
     }
     server.stop().await;
 }

@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{TestServer, ann, root, stu},
+    harness::{TestServer, ann, answer, root, stu},
     process::{Client, Process},
     stream_stage::{Asking, connect},
 };
@@ -21,6 +21,7 @@ const VIEWS: [&str; 3] = ["participants", "dashboard", "history"];
 /// Enough that a rebuild is noted on the disk, and takes a while.
 const PEOPLE: usize = 12_000;
 const KILLS: u64 = 4;
+const KILLS_MAX: u64 = 40;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn path(view: &str, what: &str) -> String {
@@ -218,7 +219,10 @@ fn a_process_that_is_killed_while_it_rebuilds_goes_on_and_its_views_are_those_of
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut process = Process::start(&data);
     let gatherings = filled(&process.client());
-    for kill in 0..KILLS {
+    let mut kills = 0;
+    let mut resumed = 0;
+    // At least one of them in the middle of folding: the early ones are, unless all is over at once.
+    while kills < KILLS || resumed == 0 {
         let client = process.client();
         let view = ["all", "participants"][usize::from(chance.bool())];
         let started = client
@@ -226,9 +230,14 @@ fn a_process_that_is_killed_while_it_rebuilds_goes_on_and_its_views_are_those_of
             .unwrap();
         assert!([202, 409].contains(&started.status), "{}", started.text);
         client
-            .register(&gatherings[0], &format!("K-{kill}"))
+            .register(&gatherings[0], &format!("K-{kills}"))
             .unwrap();
-        let enough = chance.u64(0..=PEOPLE as u64);
+        let early = kills % 2 == 1;
+        let enough = if early {
+            1
+        } else {
+            chance.u64(0..=PEOPLE as u64)
+        };
         let began = Instant::now();
         while let now = client.get(&path(view, "rebuild")).unwrap().json()
             && now["state"] == "running"
@@ -238,6 +247,10 @@ fn a_process_that_is_killed_while_it_rebuilds_goes_on_and_its_views_are_those_of
         }
         process.kill();
         process = Process::start(&data);
+        kills += 1;
+        let reason = process.client().get(&path("participants", "rebuild"));
+        resumed += u64::from(reason.unwrap().text.contains("\"resumed\""));
+        assert!(kills < KILLS_MAX, "none of {kills} came while it folded");
     }
     let client = process.client();
     // What was under way goes on by itself; 409: nothing was.
@@ -260,7 +273,56 @@ fn a_process_that_is_killed_while_it_rebuilds_goes_on_and_its_views_are_those_of
         .get(&format!("/api/events/{gathering}/"))
         .unwrap()
         .json();
-    assert_eq!(seen["participant_count"], PEOPLE as u64 / 2 + KILLS);
+    assert_eq!(seen["participant_count"], PEOPLE as u64 / 2 + kills);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_begins_after_a_rebuild_is_told_what_it_has_mended_though_nothing_has_happened()
+ {
+    let server = TestServer::start().await;
+    let gathering = server.gathering(json!({"name": "Gala"})).await;
+    let mut list = "first_name,last_name,email,code\n".to_owned();
+    for n in 0..400 {
+        list += &format!("Ada,Visitor,ada@example.org,ROW-{n:03}\n");
+    }
+    let request = server
+        .request(Method::POST, &format!("/api/events/{gathering}/import/"))
+        .bearer_auth(&ann().0)
+        .header("content-type", "text/csv");
+    assert_eq!(answer(request.body(list)).await.is(200)["accepted"], 400);
+    // It is loaded, and so it is saved.
+    let visitor = "/api/events/participants/ROW-123";
+    server.get(&root(), visitor).await.is(200);
+    let place = gathering.to_string();
+    let server = (server.restart_after(|data| {
+        let participants = snapshot_of(data, &place, "participants");
+        swap_in_snapshot(&participants, b"ROW-123", b"ROX-123");
+        let dashboard = snapshot_of(data, "whole-log", "dashboard");
+        swap_in_snapshot(&dashboard, b"Gala", b"Gola");
+    }))
+    .await;
+    // Each stream is started twice, so that what it begins with is kept.
+    for (code, name) in [
+        ("ROX-123", "Gola"),
+        ("ROX-123", "Gola"),
+        ("ROW-123", "Gala"),
+    ] {
+        if name == "Gala" {
+            let rebuild = path("all", "rebuild");
+            server.post(&root(), &rebuild, json!({})).await.is(202);
+            assert_eq!(ended(&server, "all").await["state"], "done");
+        }
+        let hello = async |stream: &str| {
+            let path = format!("/ws/events/{stream}/");
+            let asking = Asking::bearer(&root().0);
+            let mut stream = connect(server.address, &path, &asking).await.unwrap().0;
+            stream.expect("initial_data").await
+        };
+        let told = hello(&format!("checkin/{gathering}")).await;
+        assert_eq!(told["participants"][123]["event_pax_id"], code);
+        assert_eq!(hello("dashboard").await["events"][0]["name"], name);
+    }
+    server.stop().await;
 }
 
 #[test]
@@ -286,7 +348,7 @@ fn a_row_that_was_changed_on_the_disk_is_named_and_mended_from_the_command_line(
         &data,
     );
     exits(0, &["rebuild-projection", "participants"], &data);
-    let snapshot = snapshot_of(&data, &gathering);
+    let snapshot = snapshot_of(&data, &gathering, "participants");
     swap_in_snapshot(&snapshot, b"ROW-123", b"ROX-123");
     let found = exits(1, &["rebuild-projection", "participants", "--diff"], &data);
     assert_eq!(found.lines().count(), 1, "{found}");
@@ -313,12 +375,12 @@ fn a_row_that_was_changed_on_the_disk_is_named_and_mended_from_the_command_line(
     exits(1, &["rebuild-projection", "participants", "--diff"], &data);
 }
 
-fn snapshot_of(data: &Path, gathering: &str) -> PathBuf {
-    let files = fs::read_dir(data.join("snapshots").join(gathering)).unwrap();
+fn snapshot_of(data: &Path, place: &str, view: &str) -> PathBuf {
+    let files = fs::read_dir(data.join("snapshots").join(place)).unwrap();
     let mut found: Vec<PathBuf> = (files.map(|file| file.unwrap().path()))
         .filter(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.starts_with("participants.") && name.ends_with(".snap")
+            name.starts_with(view) && name.ends_with(".snap")
         })
         .collect();
     assert_eq!(found.len(), 1, "{found:?}");

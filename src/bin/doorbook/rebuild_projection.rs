@@ -84,14 +84,32 @@ fn rebuild(args: &RebuildArgs, at: &impl Rebuilds, stop: &Receiver<()>) -> Resul
         Some("done") if args.diff => differences(name, &last, args.json),
         Some("done") => Ok(()),
         Some("cancelled") => Err(Failure::refused(format!(
-            "the rebuild of {name} was cancelled; the old one serves on"
+            "the rebuild of {name} was cancelled; {}",
+            what_serves(&last)
         ))),
         _ => {
             let detail = last["detail"].as_str().unwrap_or("no reason given");
             Err(Failure::refused(format!(
-                "the rebuild of {name} failed, the old one serves on: {detail}"
+                "the rebuild of {name} failed, {}: {detail}",
+                what_serves(&last)
             )))
         }
+    }
+}
+
+/// Of several views some may have been switched before the others were given up.
+fn what_serves(last: &Value) -> String {
+    let switched: Vec<_> = (listed(&last["views"]).iter())
+        .filter(|view| view["state"] == "done" && last["dry_run"] != true)
+        .filter_map(|view| view["name"].as_str())
+        .collect();
+    if switched.is_empty() {
+        "the old one serves on".to_owned()
+    } else {
+        format!(
+            "the new one serves of {}, the old one of the others",
+            switched.join(", ")
+        )
     }
 }
 
@@ -149,7 +167,11 @@ fn follow(at: &impl Rebuilds, name: &str, stop: &Receiver<()>) -> Result<Value, 
             return Ok(now);
         }
         match stop.recv_timeout(POLL_EVERY) {
-            Ok(()) => at.cancel(name)?,
+            // What has ended meanwhile cannot be cancelled, and need not.
+            Ok(()) => match at.cancel(name) {
+                Err(failure) if at.progress(name)?["state"] == "running" => return Err(failure),
+                _ => {}
+            },
             Err(RecvTimeoutError::Timeout) => {}
             // Signals can no longer be heard; the rebuild goes on without them.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(POLL_EVERY),

@@ -61,16 +61,6 @@ impl Fresh {
         fresh
     }
 
-    /// From the newest state on the live shelf.
-    pub(super) fn from_live_shelf(log: &Log, view: View, scope: Scope) -> Self {
-        Self {
-            view,
-            scope,
-            fold: saved(log, view, scope, Shelf::Live, log.head()),
-            saved_events: 0,
-        }
-    }
-
     pub(super) fn offset(&self) -> Offset {
         match &self.fold {
             Folded::Participants(fold) => fold.state.offset,
@@ -233,18 +223,20 @@ fn saved(log: &Log, view: View, scope: Scope, shelf: Shelf, at_most: Offset) -> 
         (View::Participants, Scope::Gathering(id)) => {
             let state = snapshots
                 .nearest_on::<participants::State>(shelf, participants::FOLD, scope, at_most)
-                .filter(|(_, state)| state.gathering == id);
+                .filter(|(offset, state)| state.gathering == id && state.offset == *offset);
             Folded::Participants(Box::new(state.map_or_else(
                 || Participants::new(id),
                 |(_, state)| Participants::from_state(state),
             )))
         }
         (View::History, Scope::Gathering(_)) => {
-            let state = snapshots.nearest_on(shelf, history::FOLD, scope, at_most);
+            let state = (snapshots.nearest_on(shelf, history::FOLD, scope, at_most))
+                .filter(|(offset, state): &(_, history::State)| state.offset == *offset);
             Folded::History(state.map_or_else(Box::default, |(_, state)| Box::new(state)))
         }
         (View::Dashboard | View::Participants | View::History | View::Integrity, _) => {
-            let state = snapshots.nearest_on(shelf, dashboard::FOLD, scope, at_most);
+            let state = (snapshots.nearest_on(shelf, dashboard::FOLD, scope, at_most))
+                .filter(|(offset, state): &(_, dashboard::State)| state.offset == *offset);
             Folded::Dashboard(Box::new(
                 state.map_or_else(Dashboard::default, |(_, state)| {
                     Dashboard::from_state(state)

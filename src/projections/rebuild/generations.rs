@@ -19,6 +19,9 @@ const NOTED_EVENTS_MIN: Offset = 10_000;
 
 pub(in crate::projections) struct Generations {
     log: Log,
+    /// Held through a change, onto the disk.
+    changing: Mutex<()>,
+    /// Never held while the disk is waited for.
     notes: Mutex<Notes>,
 }
 
@@ -82,6 +85,7 @@ impl Generations {
         });
         Self {
             log: log.clone(),
+            changing: Mutex::default(),
             notes: Mutex::new(notes),
         }
     }
@@ -145,9 +149,9 @@ impl Generations {
         })
     }
 
-    /// Everything of the next generation is on its shelf.
+    /// Everything of the next generation is on its shelf. Written always: half a switch must be ended.
     pub(super) fn switching(&self, view: View) -> Result<(), ViewError> {
-        self.change(view, self.log.head() >= NOTED_EVENTS_MIN, |note| {
+        self.change(view, true, |note| {
             if let Some(under_way) = &mut note.under_way {
                 under_way.phase = Phase::Switching;
                 under_way.next.at.get_or_insert(Timestamp::now().0);
@@ -185,19 +189,22 @@ impl Generations {
         is_written: bool,
         change: impl FnOnce(&mut Note),
     ) -> Result<(), ViewError> {
+        let _changing = self.changing.lock();
         let mut note = self.of(view);
         if let Some(other) = self.other_version(view) {
             // Noted as it is on the disk, until it is switched.
             note.live.version = other;
         }
         change(&mut note);
-        let mut notes = self.notes.lock();
-        notes.views.insert(view.fold().name.to_owned(), note);
-        if !is_written {
-            return Ok(());
-        }
-        let text = serde_json::to_vec_pretty(&*notes)
-            .map_err(|error| ViewError::Rebuild(error.to_string()))?;
+        let text = {
+            let mut notes = self.notes.lock();
+            notes.views.insert(view.fold().name.to_owned(), note);
+            if !is_written {
+                return Ok(());
+            }
+            serde_json::to_vec_pretty(&*notes)
+        };
+        let text = text.map_err(|error| ViewError::Rebuild(error.to_string()))?;
         (self.log.snapshots().write_note(FILE, &text))
             .map_err(|error| ViewError::Rebuild(error.to_string()))
     }

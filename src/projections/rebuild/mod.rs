@@ -14,6 +14,8 @@ mod job;
 mod pass;
 mod switch;
 #[cfg(test)]
+mod switch_tests;
+#[cfg(test)]
 mod tests;
 mod view;
 
@@ -63,6 +65,7 @@ pub(super) struct Rebuilds {
 }
 
 impl Rebuilds {
+    /// On a thread of its own.
     pub(super) fn start(
         inner: &Arc<Inner>,
         name: &str,
@@ -70,8 +73,7 @@ impl Rebuilds {
     ) -> Result<(), ViewError> {
         let asked = |view| (view, RebuildReason::Asked);
         let views: Vec<_> = named(name)?.into_iter().map(asked).collect();
-        let jobs = inner.rebuilds.enter(inner, &views, options)?;
-        Self::spawn(inner, jobs)
+        Self::spawn(inner, &views, options)
     }
 
     /// Goes on with what was under way when the process ended, and rebuilds what is saved in another version.
@@ -101,14 +103,11 @@ impl Rebuilds {
         if views.is_empty() {
             return Ok(());
         }
-        let jobs = inner
-            .rebuilds
-            .enter(inner, &views, RebuildOptions::default())?;
-        for job in &jobs {
-            let (view, reason) = (job.view.fold().name, job.reason);
+        for (view, reason) in &views {
+            let view = view.fold().name;
             tracing::info!(view, ?reason, "a rebuild begins by itself");
         }
-        Self::spawn(inner, jobs)
+        Self::spawn(inner, &views, RebuildOptions::default())
     }
 
     pub(super) fn run_blocking(
@@ -142,7 +141,6 @@ impl Rebuilds {
 
     pub(super) fn roll_back(inner: &Arc<Inner>, name: &str) -> Result<(), ViewError> {
         let view = View::parse(name)?;
-        let asked = [(view, RebuildReason::Asked)];
         if inner.generations.of(view).before.is_none() {
             return Err(ViewError::Rebuild(format!(
                 "no earlier generation of {name} is kept"
@@ -150,16 +148,23 @@ impl Rebuilds {
         }
         // Entered as a rebuild is, so that there is none beside it.
         let mut jobs = inner.rebuilds.jobs.lock();
+        inner.rebuilds.fail_if_stopping()?;
         if jobs.get(&view).is_some_and(|job| job.is_running()) {
             return Err(under_way(view));
         }
         let earlier = jobs.get(&view).cloned();
-        let job = Arc::new(Job::new(view, RebuildOptions::default(), asked[0].1, 0));
+        let job = Arc::new(Job::new(
+            view,
+            RebuildOptions::default(),
+            RebuildReason::Asked,
+            0,
+        ));
         jobs.insert(view, job.clone());
         drop(jobs);
-        let result = switch::roll_back(inner, view);
-        job.finish(RebuildState::Done);
+        let result = guarded(|| switch::roll_back(inner, view));
+        // Under one lock, or a rebuild that enters between is lost.
         let mut jobs = inner.rebuilds.jobs.lock();
+        job.finish(RebuildState::Done);
         match earlier {
             Some(earlier) => jobs.insert(view, earlier),
             None => jobs.remove(&view),
@@ -204,9 +209,13 @@ impl Rebuilds {
 
     /// Leaves what is under way as it is, and waits for the threads.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.jobs.lock().values().for_each(|job| job.cancel());
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        {
+            let jobs = self.jobs.lock();
+            self.stopping.store(true, Ordering::Relaxed);
+            jobs.values().for_each(|job| job.cancel());
+        }
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a rebuild panicked");
             }
@@ -220,6 +229,7 @@ impl Rebuilds {
         options: RebuildOptions,
     ) -> Result<Vec<Arc<Job>>, ViewError> {
         let mut jobs = self.jobs.lock();
+        self.fail_if_stopping()?;
         for (view, _) in views {
             if jobs.get(view).is_some_and(|job| job.is_running()) {
                 return Err(under_way(*view));
@@ -234,7 +244,22 @@ impl Rebuilds {
         Ok(entered.collect())
     }
 
-    fn spawn(inner: &Arc<Inner>, jobs: Vec<Arc<Job>>) -> Result<(), ViewError> {
+    /// To be asked with the jobs locked.
+    fn fail_if_stopping(&self) -> Result<(), ViewError> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(ViewError::Rebuild("the views are being closed".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        inner: &Arc<Inner>,
+        views: &[(View, RebuildReason)],
+        options: RebuildOptions,
+    ) -> Result<(), ViewError> {
+        // Whoever stops them waits for what enters now.
+        let mut threads = inner.rebuilds.threads.lock();
+        let jobs = inner.rebuilds.enter(inner, views, options)?;
         let thread = std::thread::Builder::new()
             .name("rebuild".to_owned())
             .spawn({
@@ -243,7 +268,6 @@ impl Rebuilds {
             });
         match thread {
             Ok(thread) => {
-                let mut threads = inner.rebuilds.threads.lock();
                 threads.retain(|thread| !thread.is_finished());
                 threads.push(thread);
                 Ok(())
@@ -290,9 +314,7 @@ fn run_folds(inner: &Inner, jobs: &[Arc<Job>]) {
             job.fail(&error);
         }
     }
-    let folded = catch_unwind(AssertUnwindSafe(|| pass::fold(inner, jobs)));
-    let mut kept = folded.unwrap_or_else(|_| {
-        let error = ViewError::Rebuild("a thread of the rebuild panicked".to_owned());
+    let mut kept = guarded(|| Ok(pass::fold(inner, jobs))).unwrap_or_else(|error| {
         for job in jobs.iter().filter(|job| job.is_running()) {
             job.fail(&error);
         }
@@ -309,7 +331,7 @@ fn integrity(inner: &Inner, job: &Job) {
         job.count(events as u64);
         !job.is_cancelled()
     };
-    let made = catch_unwind(AssertUnwindSafe(|| {
+    let made = guarded(|| {
         if job.options.switches() {
             return inner.integrity.rebuild(&inner.log, &mut step);
         }
@@ -321,17 +343,14 @@ fn integrity(inner: &Inner, job: &Job) {
             job.differ(Differences::of(job.view, Scope::WholeLog, size, row));
         }
         Ok(true)
-    }));
+    });
     match made {
-        Ok(Ok(true)) => job.finish(RebuildState::Done),
-        Ok(Ok(false)) => job.finish(RebuildState::Cancelled),
-        Ok(Err(error)) => {
+        Ok(true) => job.finish(RebuildState::Done),
+        Ok(false) => job.finish(RebuildState::Cancelled),
+        Err(error) => {
             tracing::error!(view = job.view.fold().name, %error, "a rebuild failed");
             job.fail(&error);
         }
-        Err(_) => job.fail(&ViewError::Rebuild(
-            "a thread of the rebuild panicked".to_owned(),
-        )),
     }
 }
 
@@ -345,15 +364,24 @@ fn prepare(inner: &Inner, job: &Job) -> Result<(), ViewError> {
 }
 
 fn clear(inner: &Inner, view: View) -> Result<(), ViewError> {
-    (inner.log.snapshots().clear(view.fold(), Shelf::Next))
+    let clear = |shelf| inner.log.snapshots().clear(view.fold(), shelf);
+    (clear(Shelf::Next).and_then(|()| clear(Shelf::Arriving)))
         .map_err(|error| ViewError::Rebuild(error.to_string()))
+}
+
+/// A panic becomes a failure: a job that is never ended would keep its view from every other rebuild.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let detail = "a thread of the rebuild panicked";
+        Err(ViewError::Rebuild(detail.to_owned()))
+    })
 }
 
 fn conclude(inner: &Inner, job: &Job, kept: &mut pass::Kept) {
     let stopping = inner.rebuilds.stopping.load(Ordering::Relaxed);
     if job.is_running() && !job.is_cancelled() {
         let switched = if job.options.switches() {
-            switch::switch(inner, job.view, kept)
+            guarded(|| switch::switch(inner, job.view, kept))
         } else {
             Ok(())
         };

@@ -2,6 +2,8 @@
 //! equal offset under the view's lock. The one that was live stays on the shelf `Before` until the next
 //! rebuild. Readers and writers never notice; a crash at any moment leaves a note of how to go on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{
     fresh::{Folded, Fresh},
     generations::{Generations, Phase},
@@ -11,8 +13,8 @@ use super::{
 use crate::{
     events::{
         ids::GatheringId,
-        log::Log,
-        snapshot::{Scope, Shelf, SnapshotError},
+        log::{Log, ReadError},
+        snapshot::{FoldName, Scope, Shelf, SnapshotError, Snapshots},
     },
     projections::{
         board::LiveBoard,
@@ -28,23 +30,49 @@ use crate::{
 /// Makes what is on the shelf `Next`, and what was kept of it in memory, the live generation.
 pub(super) fn switch(inner: &Inner, view: View, kept: &mut Kept) -> Result<(), ViewError> {
     inner.generations.switching(view)?;
-    for scope in view.scopes(inner) {
-        let fresh = kept.remove(&(view, key(scope)));
-        match (view, scope) {
-            (View::Participants, Scope::Gathering(id)) => participants(inner, id, fresh)?,
-            (View::History, Scope::Gathering(id)) => history(inner, id, fresh)?,
-            (View::Dashboard, Scope::WholeLog) => dashboard(inner, fresh)?,
+    let switched = catch_unwind(AssertUnwindSafe(|| each_scope(inner, view, kept)));
+    // Also when only some have been switched: nothing that was made before is good any more.
+    inner.count_switch();
+    switched.unwrap_or_else(|_| Err(ViewError::Rebuild("the switch panicked".to_owned())))?;
+    inner.generations.switched(view)?;
+    // What an earlier version has left is of no use to anybody now, and harms nobody.
+    if let Err(error) = inner.log.snapshots().remove_other_versions(view.fold()) {
+        tracing::warn!(view = view.fold().name, %error, "an earlier version was not tidied up");
+    }
+    Ok(())
+}
+
+fn each_scope(inner: &Inner, view: View, kept: &mut Kept) -> Result<(), ViewError> {
+    let scopes = view.scopes(inner);
+    for (done, scope) in scopes.iter().enumerate() {
+        let fresh = kept.remove(&(view, key(*scope)));
+        let switched = match (view, *scope) {
+            (View::Participants, Scope::Gathering(id)) => participants(inner, id, fresh),
+            (View::History, Scope::Gathering(id)) => history(inner, id, fresh),
+            (View::Dashboard, Scope::WholeLog) => dashboard(inner, fresh),
             (View::Participants | View::History, Scope::WholeLog)
             | (View::Dashboard, Scope::Gathering(_))
-            | (View::Integrity, _) => {}
-        }
+            | (View::Integrity, _) => Ok(()),
+        };
+        switched.map_err(|error| in_part(error, done, scopes.len()))?;
     }
     if view == View::History {
         inner.indexes.forget_whole(&inner.log);
     }
-    inner.generations.switched(view)?;
-    // What an earlier version has left is of no use to anybody now.
-    (inner.log.snapshots().remove_other_versions(view.fold())).map_err(|error| failed(&error))
+    Ok(())
+}
+
+/// Says how far it was, if it had begun; an event that cannot be read or applied stays what it is.
+fn in_part(error: ViewError, done: usize, of: usize) -> ViewError {
+    let so_far = format!("{done} of {of} gatherings have been switched, the others serve on");
+    match error {
+        error if done == 0 => error,
+        ViewError::Log(ReadError::Damaged { offset, detail }) => {
+            let detail = format!("{detail}; {so_far}");
+            ViewError::Log(ReadError::Damaged { offset, detail })
+        }
+        error => ViewError::Rebuild(format!("{error}; {so_far}")),
+    }
 }
 
 /// Puts the generation before back. What has happened since is folded into it as it is loaded.
@@ -77,11 +105,8 @@ pub(in crate::projections) fn finish(
         generations.switching(view)?;
         let fold = view.fold();
         for scope in log.snapshots().scopes() {
-            if !log
-                .snapshots()
-                .offsets_on(Shelf::Next, fold, scope)
-                .is_empty()
-            {
+            let on = |shelf| log.snapshots().offsets_on(shelf, fold, scope);
+            if !on(Shelf::Next).is_empty() || !on(Shelf::Arriving).is_empty() {
                 shelves(log, view, scope)?;
             }
         }
@@ -100,12 +125,24 @@ fn take_from_before(log: &Log, view: View) -> Result<(), ViewError> {
     Ok(())
 }
 
-/// Live → Before, Next → Live.
+/// Live → Before, Next → Live. Done again after a crash between any two moves it ends as it would have.
 fn shelves(log: &Log, view: View, scope: Scope) -> Result<(), ViewError> {
-    let (snapshots, fold) = (log.snapshots(), view.fold());
-    (snapshots.shift(fold, scope, Shelf::Live, Shelf::Before))
-        .and_then(|()| snapshots.shift(fold, scope, Shelf::Next, Shelf::Live))
-        .map_err(|error| failed(&error))
+    move_shelves(log.snapshots(), view.fold(), scope).map_err(|error| failed(&error))
+}
+
+/// Several files arrive over a shelf between: as long as one is there, what is on the live shelf is new, and
+/// must not go where the old has gone.
+fn move_shelves(snapshots: &Snapshots, fold: FoldName, scope: Scope) -> Result<(), SnapshotError> {
+    let on = |shelf| snapshots.offsets_on(shelf, fold, scope).len();
+    if on(Shelf::Arriving) == 0 {
+        // The newest moves last, so it is never taken for one that was there before.
+        snapshots.shift(fold, scope, Shelf::Live, Shelf::Before)?;
+        if on(Shelf::Next) <= 1 {
+            return snapshots.shift(fold, scope, Shelf::Next, Shelf::Live);
+        }
+    }
+    snapshots.add(fold, scope, Shelf::Next, Shelf::Arriving)?;
+    snapshots.add(fold, scope, Shelf::Arriving, Shelf::Live)
 }
 
 fn participants(inner: &Inner, id: GatheringId, fresh: Option<Fresh>) -> Result<(), ViewError> {
@@ -117,23 +154,41 @@ fn participants(inner: &Inner, id: GatheringId, fresh: Option<Fresh>) -> Result<
         return shelves(log, View::Participants, scope);
     };
     let _saving = gathering.saving.lock();
+    // Before anything is moved: what cannot be brought up leaves everything as it was.
+    let mut fresh = match folded(log, View::Participants, scope, fresh) {
+        Folded::Gathering(live) => *live,
+        Folded::Participants(fold) => brought_up(log, *fold)?,
+        _ => brought_up(log, Participants::new(id))?,
+    };
+    fresh.catch_up(log)?;
     keep_loaded(log, &gathering);
     shelves(log, View::Participants, scope)?;
-    let mut fresh = match fresh.map(|fresh| fresh.fold) {
-        Some(Folded::Gathering(live)) => *live,
-        Some(Folded::Participants(fold)) => brought_up(log, *fold)?,
-        _ => brought_up(log, Gathering::nearest(log, id, log.head()))?,
-    };
-    // Once outside the lock, so that inside it there is next to nothing left to do.
-    fresh.catch_up(log)?;
+    // Once more outside the lock, so that inside it there is next to nothing left to do.
+    let mut late = fresh.catch_up(log);
     let mut live = gathering.live.write();
-    fresh.catch_up(log)?;
+    late = late.and_then(|()| fresh.catch_up(log));
     // The fold that made the kept windows is gone, and they go with it.
     fresh.erased = live.erased + 1;
-    *live = fresh;
+    let old = std::mem::replace(&mut *live, fresh);
     drop(live);
     gathering.windows.clear();
+    drop(old);
+    warn_of(late, View::Participants);
     Ok(())
+}
+
+/// What was kept, or what is on the shelf `Next`.
+fn folded(log: &Log, view: View, scope: Scope, fresh: Option<Fresh>) -> Folded {
+    fresh
+        .unwrap_or_else(|| Fresh::begin(log, view, scope, true))
+        .fold
+}
+
+/// What has come since the shelves were moved stops the new one as it stops every live view.
+fn warn_of(late: Result<(), ViewError>, view: View) {
+    if let Err(error) = late {
+        tracing::warn!(view = view.fold().name, %error, "the new generation stops short of the head");
+    }
 }
 
 /// Puts on the live shelf what readers have had so far, so that a rollback gives them that again.
@@ -171,6 +226,12 @@ fn brought_up(log: &Log, fold: Participants) -> Result<Live, ViewError> {
 fn dashboard(inner: &Inner, fresh: Option<Fresh>) -> Result<(), ViewError> {
     let (log, board) = (&inner.log, &inner.board);
     let _saving = board.saving.lock();
+    let mut fresh = match folded(log, View::Dashboard, Scope::WholeLog, fresh) {
+        Folded::Board(live) => *live,
+        Folded::Dashboard(fold) => brought_up_board(log, *fold)?,
+        _ => brought_up_board(log, Dashboard::default())?,
+    };
+    fresh.catch_up(log)?;
     let state = {
         let live = board.live.read();
         (live.parked.is_none()).then(|| live.dashboard.state.clone())
@@ -187,20 +248,14 @@ fn dashboard(inner: &Inner, fresh: Option<Fresh>) -> Result<(), ViewError> {
         );
     }
     shelves(log, View::Dashboard, Scope::WholeLog)?;
-    let mut fresh = match fresh.map(|fresh| fresh.fold) {
-        Some(Folded::Board(live)) => *live,
-        Some(Folded::Dashboard(fold)) => brought_up_board(log, *fold)?,
-        _ => match Fresh::from_live_shelf(log, View::Dashboard, Scope::WholeLog).fold {
-            Folded::Dashboard(fold) => brought_up_board(log, *fold)?,
-            _ => brought_up_board(log, Dashboard::default())?,
-        },
-    };
-    fresh.catch_up(log)?;
+    let mut late = fresh.catch_up(log);
     let mut live = board.live.write();
-    fresh.catch_up(log)?;
-    *live = fresh;
+    late = late.and_then(|()| fresh.catch_up(log));
+    let old = std::mem::replace(&mut *live, fresh);
     drop(live);
     board.windows.clear();
+    drop(old);
+    warn_of(late, View::Dashboard);
     Ok(())
 }
 
@@ -215,9 +270,9 @@ fn brought_up_board(log: &Log, fold: Dashboard) -> Result<LiveBoard, ViewError> 
 
 fn history(inner: &Inner, id: GatheringId, fresh: Option<Fresh>) -> Result<(), ViewError> {
     let (log, scope) = (&inner.log, Scope::Gathering(id));
-    let fresh = match fresh.map(|fresh| fresh.fold) {
-        Some(Folded::History(state)) => Some(*state),
-        _ => None,
+    let fresh = || match folded(log, View::History, scope, fresh) {
+        Folded::History(state) => *state,
+        _ => history::State::default(),
     };
     inner
         .indexes

@@ -334,6 +334,48 @@ async fn a_switch_that_died_is_ended_before_anything_is_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_begins_after_a_switch_is_told_what_is_live_now() {
+    let log = Log::in_memory();
+    let [id, _] = filled(&log);
+    let views = Views::open(log.clone()).unwrap();
+    let registered = async || {
+        let snapshot = views.snapshot(id, 10).await.unwrap();
+        snapshot.row.occupancy.registered
+    };
+    occupancy(&views, id).await.unwrap();
+    let gathering = views.inner.loaded(id).unwrap();
+    let wrong = MANY + 7;
+    gathering
+        .live
+        .write()
+        .participants
+        .state
+        .occupancy
+        .registered = wrong;
+    assert_eq!(registered().await, wrong);
+    let switches = views.switches();
+    assert_eq!(rebuilt(&views, "participants").state, RebuildState::Done);
+    assert_eq!(registered().await, MANY);
+    assert!(views.switches() > switches);
+    tokio::task::block_in_place(|| views.close());
+    assert!(matches!(
+        views.start_rebuild("participants"),
+        Err(ViewError::Rebuild(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_views_are_is_answered_while_an_index_is_held() {
+    let log = Log::in_memory();
+    let [id, _] = filled(&log);
+    let views = Views::open(log.clone()).unwrap();
+    let (of_one, whole) = (views.inner.indexes.of(id), views.inner.indexes.whole());
+    // As it is while it is loaded, folded, replaced or saved. Asked on this very thread: it must not wait.
+    let _held = (of_one.inner.lock(), whole.inner.lock());
+    assert!(views.projections().iter().all(|it| it.error.is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_saved_in_an_earlier_version_is_rebuilt_behind_what_is_served() {
     let dir = data_dir();
     let (log, _) = Log::open(dir.path()).unwrap();
