@@ -33,9 +33,12 @@ const KEPT_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Snapshots {
     slots: Mutex<HashMap<GatheringId, Arc<Slot>>>,
-    /// The dashboard's rows, each at the offset of its last event and of its generation.
-    rows: Mutex<HashMap<GatheringId, ((Offset, u64), Bytes)>>,
+    /// The dashboard's rows.
+    rows: Mutex<HashMap<GatheringId, (RowAge, Bytes)>>,
 }
+
+/// The offset of its last event, and how often a generation had taken another's place.
+type RowAge = (Offset, u64);
 
 #[derive(Default)]
 struct Slot {
@@ -124,7 +127,7 @@ impl Snapshots {
             if index > 0 {
                 text.push(b',');
             }
-            let now = (row.offset, switches);
+            let now: RowAge = (row.offset, switches);
             let encoded = match kept.get(&row.id) {
                 Some((at, encoded)) if *at == now => encoded.clone(),
                 _ => {
