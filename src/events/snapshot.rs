@@ -29,7 +29,7 @@ const FORMAT: u16 = 1;
 const HEADER_BYTES: usize = 4 + 2 + 4 + 16 + 8 + 8 + 4;
 
 /// Most bytes of a file that wait for the disk at once.
-pub(crate) const SYNC_STEP_BYTES: usize = 1024 * 1024;
+const SYNC_STEP_BYTES: usize = 1024 * 1024;
 
 /// What a file is called at its end until it is whole.
 const ASIDE: &str = ".aside";
@@ -138,7 +138,13 @@ impl Snapshots {
         let dir = place.dir_of(scope);
         fs::create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
         let path = dir.join(file_name(shelf, fold, offset));
-        write_aside(&path, &bytes).map_err(|source| io_error(&path, source))
+        let written = match shelf {
+            // Many and large, while check-ins wait for the same disk: what a power cut takes of them
+            // is noticed by its checksum, and folded again.
+            Shelf::Next | Shelf::Arriving => write_unsynced(&path, &bytes),
+            Shelf::Live | Shelf::Before => write_aside(&path, &bytes),
+        };
+        written.map_err(|source| io_error(&path, source))
     }
 
     /// The newest readable state at or before `at_most` that belongs to this log's epoch; bad files
@@ -432,15 +438,7 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 
 /// Whole or not at all, even when the power goes: written beside, synced, renamed, directory synced.
 pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // The whole name: files that differ in their last part only are written at the same time.
-    let mut aside = OsString::from(path);
-    aside.push(ASIDE);
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
+    let (aside, mut file) = create_aside(path)?;
     // Synced in steps, so that a large one does not hold up the log's own syncs for as long as it takes.
     let mut steps = bytes.chunks(SYNC_STEP_BYTES).peekable();
     while let Some(step) = steps.next() {
@@ -452,6 +450,26 @@ pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&aside, path)?;
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Whole or not at all, as long as the power stays on.
+fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (aside, mut file) = create_aside(path)?;
+    file.write_all(bytes)?;
+    fs::rename(&aside, path)
+}
+
+fn create_aside(path: &Path) -> io::Result<(OsString, File)> {
+    // The whole name: files that differ in their last part only are written at the same time.
+    let mut aside = OsString::from(path);
+    aside.push(ASIDE);
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
+    Ok((aside, file))
 }
 
 /// Makes names that were created, renamed or removed in `dir` outlive a power cut.

@@ -91,15 +91,6 @@ impl Hashes {
         }
     }
 
-    /// Makes what has been written outlive a power cut: now and then while a large file is made, so that
-    /// there is never much that the log's own syncs would have to wait for.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        match self {
-            Self::File { file, .. } => file.sync_data(),
-            Self::Memory(_) => Ok(()),
-        }
-    }
-
     /// Forgets everything, the reach first, so that none is left that says too much.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         match self {
@@ -133,13 +124,12 @@ impl Hashes {
         })
     }
 
-    /// Puts the file that was made beside in the place of the one in use. A crash in between leaves no
-    /// reach, and so costs a fold.
+    /// Puts the file that was made beside in the place of the one in use. Until [`Self::save`] there is no
+    /// reach, so a crash costs a fold, and nothing need wait for the disk here.
     pub(super) fn take_over(&self) -> io::Result<()> {
-        let Self::File { file, dir } = self else {
+        let Self::File { dir, .. } = self else {
             return Ok(());
         };
-        file.sync_data()?;
         remove_file(&dir.join(STATE_FILE))?;
         sync_dir(dir)?;
         fs::rename(dir.join(BESIDE_FILE), dir.join(HASHES_FILE))?;

@@ -29,7 +29,6 @@ use crate::{
     events::{
         ids::Offset,
         log::{Log, leaf_hash},
-        snapshot::SYNC_STEP_BYTES,
     },
     projections::views::ViewError,
 };
@@ -68,9 +67,6 @@ pub(super) struct Tree {
     pub(super) hashes: Hashes,
     pub(super) edge: Edge,
 }
-
-/// Leaves whose hashes wait for the disk at once while a tree is made anew: a megabyte.
-const SYNC_LEAVES: u64 = (SYNC_STEP_BYTES / 64) as u64;
 
 impl Integrity {
     pub(in crate::projections) fn open(log: &Log, source: KeySource) -> Result<Self, ViewError> {
@@ -231,7 +227,8 @@ impl Integrity {
     pub(in crate::projections) fn follow(&self, log: &Log, anyway: bool) {
         let followed = self.current(log).and_then(|mut live| {
             let new = live.tree.edge.size() - live.saved;
-            let due = new >= SAVE_EVENTS || live.saved_at.elapsed() >= SAVE_EVERY;
+            let many = new >= SAVE_EVENTS && live.saved > 0;
+            let due = many || live.saved_at.elapsed() >= SAVE_EVERY;
             if new == 0 || !(due || anyway) {
                 return Ok(());
             }
@@ -272,14 +269,9 @@ impl Integrity {
     ) -> Result<bool, ViewError> {
         let beside = self.live.lock().tree.hashes.beside();
         let mut fresh = Tree::empty(beside.map_err(|error| unkept(&error))?);
-        let mut synced = 0;
         while fresh.edge.size() < log.head() {
             let before = fresh.edge.size();
             fresh.extend(log)?;
-            if fresh.edge.size() - synced >= SYNC_LEAVES {
-                fresh.hashes.sync().map_err(|error| unkept(&error))?;
-                synced = fresh.edge.size();
-            }
             if !step(usize::try_from(fresh.edge.size() - before).unwrap_or(usize::MAX)) {
                 return Ok(false);
             }
@@ -298,7 +290,9 @@ impl Integrity {
             live.contradict(reason.clone());
             return Err(ViewError::Integrity(reason));
         }
-        self.save(log, &mut live).map_err(|error| unkept(&error))?;
+        // Saved like any other growth when its turn comes; by then most of it has gone to the disk anyway.
+        live.saved = 0;
+        live.saved_at = Instant::now();
         self.covered.store(live.tree.edge.size(), Ordering::Relaxed);
         Ok(true)
     }
