@@ -72,11 +72,7 @@ impl Owner {
         }
         if self.gathering.is_house() && self.model.offset() == 0 {
             // Nobody has created it, so nobody has made the key that staff names are sealed with.
-            let (house, subject) = self.own();
-            attempt
-                .log
-                .keys()
-                .adopt(attempt.log.keys().fresh(house, subject));
+            attempt.log.keys().adopt_own(self.gathering);
         }
         let outcome = self.append(attempt, event, None)?;
         if let Outcome::New(recorded, _) = &outcome {
