@@ -24,6 +24,10 @@ pub enum BackupError {
     Unfinished { dir: String, detail: &'static str },
     #[error("{dir} holds {found:?}, which is no part of a backup; name another directory")]
     Foreign { dir: String, found: String },
+    #[error(
+        "{dir} holds {found:?} and no manifest.json, so nothing tells whose it is: put its manifest.json back, or name another directory"
+    )]
+    NoManifest { dir: String, found: String },
     #[error("another backup into {dir} is running")]
     InUse { dir: String },
     #[error("{0} was written by a newer doorbook; upgrade doorbook")]

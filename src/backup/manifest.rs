@@ -10,12 +10,15 @@ use sha2::{Digest as _, Sha256};
 use super::BackupError;
 use crate::events::{
     ids::{Epoch, GatheringId, Offset, ParticipantId},
+    keys::is_key_file,
     log::copy,
 };
 
 pub(super) const FORMAT: &str = "doorbook-backup";
 pub(super) const VERSION: u32 = 1;
-const NAME: &str = "manifest.json";
+pub(super) const NAME: &str = "manifest.json";
+/// The folder of the segments.
+pub(super) const FRAMES: &str = "frames";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -83,6 +86,19 @@ impl Manifest {
         }
     }
 
+    /// A name in it that is none of a backup's. Names become paths, here and in the data directory.
+    fn strange_name(&self) -> Option<&str> {
+        let segment = |it: &&Segment| it.file != format!("{FRAMES}/{}", segment_name(it.first));
+        let segment = self.segments.iter().find(segment);
+        let keys = self.keys.as_ref();
+        let folder = keys.filter(|keys| generation(&keys.folder).is_none());
+        let files = keys.iter().flat_map(|keys| &keys.files);
+        let file = files.map(|it| it.file.as_str()).find(|it| !is_key_file(it));
+        (segment.map(|it| it.file.as_str()))
+            .or_else(|| folder.map(|keys| keys.folder.as_str()))
+            .or(file)
+    }
+
     /// Puts it in the old one's place.
     pub(super) fn save(&self, dir: &Path) -> Result<(), BackupError> {
         let path = dir.join(NAME);
@@ -132,9 +148,108 @@ pub fn read_manifest(dir: &Path) -> Result<Option<Manifest>, BackupError> {
     }
     let manifest: Manifest = serde_json::from_str(stamped.manifest.get())
         .map_err(|_| damaged("it is not what a backup writes"))?;
-    Ok(Some(manifest))
+    match manifest.strange_name() {
+        Some(name) => Err(damaged(&format!("it names {name:?}, which no backup has"))),
+        None => Ok(Some(manifest)),
+    }
+}
+
+/// The name of the segment that begins at an offset.
+pub(super) fn segment_name(first: Offset) -> String {
+    format!("{first:020}.frames")
+}
+
+/// Whether that is what a segment is called.
+pub(super) fn is_segment_name(name: &str) -> bool {
+    let first = name.strip_suffix(".frames").map(str::parse);
+    matches!(first, Some(Ok(first)) if segment_name(first) == name)
+}
+
+/// Which generation of keys a folder holds; none when no folder of keys is called so.
+pub(super) fn generation(folder: &str) -> Option<u64> {
+    let number = folder.strip_prefix("keys-")?.parse().ok()?;
+    (format!("keys-{number}") == folder).then_some(number)
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backup::{Wishes, restore},
+        events::log::conformance::data_dir,
+    };
+
+    fn refuses(named: impl FnOnce(&mut Manifest)) -> bool {
+        let dir = data_dir();
+        let source = dir.path().join("backup");
+        fs::create_dir_all(source.join("keys-1")).unwrap();
+        fs::write(source.join("evil"), b"evil").unwrap();
+        let mut manifest = Manifest::new(Epoch::generate());
+        manifest.keys = Some(KeyFolder {
+            folder: "keys-1".to_owned(),
+            files: Vec::new(),
+        });
+        named(&mut manifest);
+        manifest.save(&source).unwrap();
+        let data = dir.path().join("data");
+        let refused = restore(&source, &data, &Wishes::default(), &mut |_, _| {});
+        assert!(!data.exists(), "nothing is made of it");
+        matches!(refused, Err(BackupError::Damaged { file, .. }) if file.ends_with(NAME))
+    }
+
+    fn key(manifest: &mut Manifest, file: &str) {
+        let keys = manifest.keys.as_mut().unwrap();
+        keys.files.push(KeyEntry {
+            file: file.to_owned(),
+            bytes: 4,
+            sha256: sha256(b"evil"),
+        });
+    }
+
+    #[test]
+    fn a_manifest_that_names_what_no_backup_has_is_damaged() {
+        assert!(
+            !refuses(|_| ()),
+            "there is no master key, which is another matter"
+        );
+        for name in ["../evil", "/evil", "evil", "x.keys", "Master", ""] {
+            assert!(refuses(|manifest| key(manifest, name)), "{name:?}");
+        }
+        for folder in [
+            "..",
+            "keys-",
+            "keys-01",
+            "keys-+1",
+            "keys-1/..",
+            "/keys-1",
+            "frames",
+        ] {
+            let named = |manifest: &mut Manifest| {
+                manifest.keys.as_mut().unwrap().folder = folder.to_owned();
+            };
+            assert!(refuses(named), "{folder:?}");
+        }
+        for file in [
+            "../evil",
+            "frames/1.frames",
+            "frames/../evil",
+            "frames/00000000000000000002.frames",
+        ] {
+            let named = |manifest: &mut Manifest| {
+                manifest.segments.push(Segment {
+                    file: file.to_owned(),
+                    first: 1,
+                    last: 1,
+                    bytes: 4,
+                    sha256: sha256(b"evil"),
+                    chain: String::new(),
+                });
+            };
+            assert!(refuses(named), "{file:?}");
+        }
+    }
 }

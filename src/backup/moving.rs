@@ -298,10 +298,10 @@ pub fn import_log(
     restoring::erase(&log, &erased, &subjects)?;
     log.verify(&mut |_| {})?;
     let head = log.head();
+    // While the lock is held, as a restore does.
+    copy::finish(data)?;
     log.close()
         .map_err(|error| OpenError::Store(error.to_string()))?;
-    drop(log);
-    copy::finish(data)?;
     Ok(head)
 }
 

@@ -15,10 +15,12 @@ use super::{
 };
 use crate::events::{
     event::{ActorRole, Event, Subject},
-    ids::{CorrelationId, Epoch, Offset, ParticipantId},
-    keys::{KeyError, MASTER, SubjectId, beside_keys, without_subjects},
+    ids::{CorrelationId, Epoch, GatheringId, Offset, ParticipantId},
+    keys::{
+        CHECKPOINT_KEY, KeyError, MASTER, SubjectId, VERIFIER_KEYS, beside_keys, without_subjects,
+    },
     log::{
-        Log, OpenError,
+        AppendError, Log, OpenError,
         copy::{self, Copying},
         raw::{Chain, split_frame},
     },
@@ -28,6 +30,8 @@ use crate::events::{
 
 /// Who erases when a backup is restored.
 const OPERATOR: &str = "operator";
+/// Erasures that wait for the disk together: the log's queue has room for them.
+const ERASURES_AT_ONCE: usize = 2_048;
 
 /// What a restore is told beside the backup.
 #[derive(Debug, Default)]
@@ -51,6 +55,8 @@ pub struct Restored {
     pub erased: usize,
     /// `participant_erased` events that had to be added.
     pub erasures_added: usize,
+    /// A key has signed for this log and was left out of the backup: none is signed until it is given.
+    pub checkpoint_key_missing: bool,
 }
 
 /// Who was erased, according to a newer backup, a data directory that no server holds, or a list as
@@ -121,6 +127,9 @@ pub fn restore(
         .collect();
     let gone: HashSet<SubjectId> = erased.iter().map(|it| it.participant.to_bytes()).collect();
 
+    let has = |wanted| keys.iter().any(|(name, _)| name == wanted);
+    let checkpoint_key_missing = has(VERIFIER_KEYS) && !has(CHECKPOINT_KEY);
+
     let mut copying = Copying::begin(data)?;
     place_keys(data, keys, &gone)?;
     let mut known: HashMap<ParticipantId, Subject> = HashMap::new();
@@ -161,11 +170,12 @@ pub fn restore(
         backup_head: manifest.head,
         erased: known.len(),
         erasures_added: added,
+        checkpoint_key_missing,
     };
+    // While the lock is held: as soon as it is let go, another may begin a copy where the mark is.
+    copy::finish(data)?;
     log.close()
         .map_err(|error| OpenError::Store(error.to_string()))?;
-    drop(log);
-    copy::finish(data)?;
     Ok(restored)
 }
 
@@ -268,38 +278,44 @@ pub(super) fn erase(
     known: &HashMap<ParticipantId, Subject>,
 ) -> Result<usize, BackupError> {
     let told: HashSet<Erased> = list_of(log).into_iter().collect();
-    let mut added = 0;
-    for who in erased.difference(&told) {
-        let Some(subject) = known.get(&who.participant) else {
-            continue;
-        };
-        let now = Timestamp::now();
-        let event = NewEvent {
-            gathering: who.gathering,
-            decided_at: now,
-            occurred_at: now,
-            actor: Actor {
-                id: OPERATOR.into(),
-                role: ActorRole::Operator,
-                name: None,
-            },
-            correlation: CorrelationId::generate(),
-            causation: None,
-            command: None,
-            event: Event::ParticipantErased {
-                subject: subject.clone(),
-            },
-        };
-        let (_, durable) = log
-            .append(event)
-            .map_err(|error| OpenError::Store(error.to_string()))?;
-        // One at a time: there are few, and the queue is bounded.
-        durable
-            .wait_blocking()
-            .map_err(|error| OpenError::Store(error.to_string()))?;
-        added += 1;
+    let missing: Vec<(GatheringId, &Subject)> = (erased.difference(&told))
+        .filter_map(|who| Some((who.gathering, known.get(&who.participant)?)))
+        .collect();
+    let unstored = |error: AppendError| OpenError::Store(error.to_string());
+    for page in missing.chunks(ERASURES_AT_ONCE) {
+        let mut last = None;
+        for (gathering, subject) in page {
+            last = Some(
+                log.append(erasure(*gathering, subject))
+                    .map_err(unstored)?
+                    .1,
+            );
+        }
+        if let Some(last) = last {
+            last.wait_blocking().map_err(unstored)?;
+        }
     }
-    Ok(added)
+    Ok(missing.len())
+}
+
+fn erasure(gathering: GatheringId, subject: &Subject) -> NewEvent {
+    let now = Timestamp::now();
+    NewEvent {
+        gathering,
+        decided_at: now,
+        occurred_at: now,
+        actor: Actor {
+            id: OPERATOR.into(),
+            role: ActorRole::Operator,
+            name: None,
+        },
+        correlation: CorrelationId::generate(),
+        causation: None,
+        command: None,
+        event: Event::ParticipantErased {
+            subject: subject.clone(),
+        },
+    }
 }
 
 /// One key of each gathering is opened: a wrong master key opens none.

@@ -3,9 +3,9 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, File, TryLockError},
     io::{Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,11 +13,14 @@ use zeroize::Zeroizing;
 
 use super::{
     BackupError,
-    manifest::{Erased, KeyEntry, KeyFolder, Manifest, Segment, read_manifest, sha256},
+    manifest::{
+        self, Erased, FRAMES, KeyEntry, KeyFolder, Manifest, Segment, generation, is_segment_name,
+        read_manifest, segment_name, sha256,
+    },
 };
 use crate::events::{
     ids::{Epoch, Offset},
-    keys::{MASTER, SubjectId, beside_keys, without_subjects},
+    keys::{MASTER, SubjectId, beside_keys, is_key_file, without_subjects},
     log::{
         copy,
         raw::{Chain, split_frame},
@@ -26,7 +29,6 @@ use crate::events::{
 
 /// A segment is closed once it has this many bytes.
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
-const FRAMES: &str = "frames";
 const LOCK: &str = "lock";
 
 /// A key file and what is in it.
@@ -55,8 +57,18 @@ impl Writing {
         make_private(dir)?;
         refuse_foreign(dir)?;
         let lock = lock(dir)?;
+        let found = read_manifest(dir)?;
         make_private(&dir.join(FRAMES))?;
-        let mut manifest = read_manifest(dir)?.unwrap_or_else(|| Manifest::new(epoch));
+        let mut manifest = match found {
+            Some(manifest) => manifest,
+            None => {
+                refuse_unnamed(dir)?;
+                // First of all, so that whatever else is ever here is known to be ours.
+                let manifest = Manifest::new(epoch);
+                manifest.save(dir)?;
+                manifest
+            }
+        };
         manifest.epoch = epoch;
         let damaged = || BackupError::damaged(&dir.join("manifest.json"), "a hash is not one");
         let chain = manifest
@@ -171,7 +183,7 @@ impl Writing {
             return Ok(());
         }
         let bytes = std::mem::take(&mut self.open);
-        let file = format!("{:020}.frames", self.open_first);
+        let file = segment_name(self.open_first);
         let path = self.dir.join(FRAMES).join(&file);
         copy::place(&path, &bytes).map_err(|error| BackupError::io(&path, error))?;
         self.manifest.segments.push(Segment {
@@ -187,10 +199,7 @@ impl Writing {
     }
 
     fn key_folder_name(&self) -> String {
-        let used = self.manifest.keys.as_ref().and_then(|keys| {
-            let number = keys.folder.strip_prefix("keys-")?;
-            number.parse::<u64>().ok()
-        });
+        let used = (self.manifest.keys.as_ref()).and_then(|keys| generation(&keys.folder));
         format!("keys-{}", used.unwrap_or(0) + 1)
     }
 
@@ -199,14 +208,14 @@ impl Writing {
         let frames = self.dir.join(FRAMES);
         for name in names(&frames)? {
             let named = format!("{FRAMES}/{name}");
-            if !self.manifest.segments.iter().any(|it| it.file == named) {
+            if is_segment_file(&name) && !self.manifest.segments.iter().any(|it| it.file == named) {
                 let path = frames.join(name);
                 fs::remove_file(&path).map_err(|error| BackupError::io(&path, error))?;
             }
         }
         let keys = self.manifest.keys.as_ref().map(|keys| keys.folder.as_str());
         for name in names(&self.dir)? {
-            if name.starts_with("keys-") && keys != Some(name.as_str()) {
+            if generation(&name).is_some() && keys != Some(name.as_str()) {
                 let path = self.dir.join(&name);
                 destroy_folder(&path).map_err(|error| BackupError::io(&path, error))?;
             }
@@ -230,7 +239,11 @@ fn written(path: &Path, bytes: &[u8]) -> Result<String, BackupError> {
 /// Overwrites what the files held before they go.
 fn destroy_folder(dir: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+        let entry = entry?;
+        if !is_kept_key(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let path = entry.path();
         let mut file = File::options().write(true).open(&path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
@@ -259,12 +272,23 @@ fn names(dir: &Path) -> Result<Vec<String>, BackupError> {
         .collect()
 }
 
-/// A directory somebody keeps other things in is not written into.
+/// A directory somebody keeps other things in is not written into, and nothing of theirs goes.
 fn refuse_foreign(dir: &Path) -> Result<(), BackupError> {
-    let ours = |name: &str| {
-        matches!(name, FRAMES | LOCK | "manifest.json" | "manifest.aside")
-            || name.starts_with("keys-")
-    };
+    refuse_other_than(dir, |name| {
+        matches!(name, FRAMES | LOCK | manifest::NAME | "manifest.json.aside")
+            || generation(name).is_some()
+    })?;
+    for name in names(dir)? {
+        match generation(&name) {
+            Some(_) => refuse_other_than(&dir.join(name), is_kept_key)?,
+            None if name == FRAMES => refuse_other_than(&dir.join(name), is_segment_file)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn refuse_other_than(dir: &Path, ours: impl Fn(&str) -> bool) -> Result<(), BackupError> {
     match names(dir)?.into_iter().find(|name| !ours(name)) {
         Some(found) => Err(BackupError::Foreign {
             dir: dir.display().to_string(),
@@ -274,12 +298,33 @@ fn refuse_foreign(dir: &Path) -> Result<(), BackupError> {
     }
 }
 
+/// The manifest is written before anything that it will name: without one, this is somebody's backup.
+fn refuse_unnamed(dir: &Path) -> Result<(), BackupError> {
+    let in_frames = names(&dir.join(FRAMES))?.into_iter();
+    let mut in_frames = in_frames.map(|name| format!("{FRAMES}/{name}"));
+    let mut folders = names(dir)?.into_iter();
+    let keys = folders.find(|name| generation(name).is_some());
+    match keys.or_else(|| in_frames.next()) {
+        Some(found) => Err(BackupError::NoManifest {
+            dir: dir.display().to_string(),
+            found,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A segment, or one that was not finished.
+fn is_segment_file(name: &str) -> bool {
+    is_segment_name(name.strip_suffix(".aside").unwrap_or(name))
+}
+
+/// A key file, or one that was not finished.
+fn is_kept_key(name: &str) -> bool {
+    is_key_file(name.strip_suffix(".aside").unwrap_or(name))
+}
+
 fn make_private(dir: &Path) -> Result<(), BackupError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|error| BackupError::io(dir, error))
+    copy::make_private(dir).map_err(|error| BackupError::io(dir, error))
 }
 
 fn lock(dir: &Path) -> Result<File, BackupError> {

@@ -134,30 +134,30 @@ impl Owner {
             Command::Register(register) => self.register(&attempt, id, register, newcomer),
             Command::CreateGathering(create) => {
                 let event = create_gathering::decide(&self.model, create)?;
-                let key = log.keys().fresh(self.gathering, self.gathering.to_bytes());
-                let hash = key.keyed_hash(self.canonical(&attempt));
-                log.keys().adopt(key);
-                self.append(
-                    &attempt,
-                    event,
-                    id.map(|id| CommandRef {
-                        id,
-                        content_hash: hash,
-                    }),
-                )
+                log.keys().adopt_own(self.gathering);
+                self.append_answering(&attempt, event, id)
             }
             _ => {
                 let event = self.decide(&attempt)?;
-                let answered = match id {
-                    Some(id) => {
-                        let content_hash = self.content_hash(&attempt)?;
-                        Some(CommandRef { id, content_hash })
-                    }
-                    None => None,
-                };
-                self.append(&attempt, event, answered)
+                self.append_answering(&attempt, event, id)
             }
         }
+    }
+
+    fn append_answering(
+        &mut self,
+        attempt: &Attempt<'_>,
+        event: Event,
+        id: Option<CommandId>,
+    ) -> Result<Outcome, Stop> {
+        let answered = match id {
+            Some(id) => {
+                let content_hash = self.content_hash(attempt)?;
+                Some(CommandRef { id, content_hash })
+            }
+            None => None,
+        };
+        self.append(attempt, event, answered)
     }
 
     /// What [`Self::submit`] would say to a registration, with nothing appended: whether it has

@@ -77,8 +77,15 @@ pub(super) async fn frames(
 ) -> Result<Response, Problem> {
     superuser(&caller)?;
     let log = app.log.clone();
-    let raw = reading(move || log.raw_frames(params.after, params.up_to, PAGE_BYTES)).await?;
-    Ok(octets(raw))
+    let raw = reading(move || {
+        let inside = params.after < log.head() && log.chain_at(params.after)?.is_none();
+        let raw = (!inside).then(|| log.raw_frames(params.after, params.up_to, PAGE_BYTES));
+        raw.transpose()
+    });
+    let raw = raw.await?;
+    Ok(octets(raw.ok_or_else(|| {
+        Problem::field("after", "must be an offset at which a frame ends")
+    })?))
 }
 
 #[derive(Deserialize, IntoParams)]

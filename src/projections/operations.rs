@@ -41,7 +41,7 @@ impl Views {
             (live.dashboard.state.offset, error)
         };
         let (offset, error) = inner.slowest(head);
-        let (proven, unproven) = inner.integrity.standing(&inner.log);
+        let (proven, unproven) = inner.integrity.standing();
         let status = |fold: FoldName, offset: Offset, error| {
             let (generation, built_at, generation_before) = inner.generation(fold);
             ProjectionStatus {

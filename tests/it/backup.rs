@@ -249,6 +249,23 @@ fn what_is_not_this_logs_backup_is_left_alone_and_only_superusers_may_copy() {
         files_below(&foreign).unwrap(),
         [PathBuf::from("letter.txt")]
     );
+    let nameless = dir.path().join("nameless");
+    fs::create_dir_all(nameless.join("keys-1")).unwrap();
+    fs::write(nameless.join("keys-1/master"), "somebody's").unwrap();
+    let refused = doorbook(&["backup", "--server", &url(&other), text(&nameless)]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("manifest.json"),
+        "{}",
+        said(&refused)
+    );
+    assert!(nameless.join("keys-1/master").exists());
+    for letter in ["frames/letter.txt", "keys-1/letter.txt", "keys-old"] {
+        fs::write(dest.join(letter), "dear").unwrap();
+        let refused = doorbook(&["backup", "--server", &url(&other), text(&dest)]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        fs::remove_file(dest.join(letter)).unwrap();
+    }
     other.kill();
     // A closed directory gives the same as its server.
     let here = doorbook(&["backup", "--data", text(&one), text(&dest), "--json"]);

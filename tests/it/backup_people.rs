@@ -75,10 +75,9 @@ fn a_backup_without_its_master_key_is_restored_with_it_alone() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     server.kill();
     let held = files_below(&dest).unwrap();
-    assert!(
-        !held.iter().any(|file| file.ends_with("master")),
-        "{held:?}"
-    );
+    for apart in ["master", "checkpoint-key"] {
+        assert!(!held.iter().any(|file| file.ends_with(apart)), "{held:?}");
+    }
 
     let restored = dir.path().join("restored");
     let without = doorbook(&["restore", text(&dest), "--data", text(&restored)]);
@@ -96,8 +95,15 @@ fn a_backup_without_its_master_key_is_restored_with_it_alone() {
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let right = data.join("keys/master");
-    restore(&dest, &restored, &["--master-key", text(&right)]);
+    let done = restore(&dest, &restored, &["--master-key", text(&right)]);
+    assert_eq!(done["checkpoint_key_missing"], true);
+    let verified = doorbook(&["verify", "--data", text(&restored)]);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     assert_eq!(names(&restored, &gathering).len(), 3);
+    assert!(!restored.join("integrity/key").exists());
+    fs::copy(data.join("integrity/key"), restored.join("integrity/key")).unwrap();
+    let signed = doorbook(&["checkpoint", "--data", text(&restored)]);
+    assert_eq!(signed.status.code(), Some(0), "{}", said(&signed));
 }
 
 /// Last names that a server on this directory finds.

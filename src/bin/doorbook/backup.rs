@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use doorbook::{
     backup::{BackupError, Manifest, Writing},
-    events::{keys::MASTER, time::Timestamp},
+    events::{
+        keys::{CHECKPOINT_KEY, MASTER},
+        time::Timestamp,
+    },
 };
 use serde_json::json;
 
@@ -26,7 +29,8 @@ pub(crate) struct BackupArgs {
     place: PlaceArgs,
     /// The backup's directory, made when missing
     dest: PathBuf,
-    /// Leave the master key out: keep the data directory's keys/master elsewhere, and give it to restore
+    /// Leave the master key out, and the key that signs checkpoints: keep the data directory's keys/master and integrity/key elsewhere,
+    /// and give the first to restore
     #[arg(long)]
     without_master_key: bool,
     /// Print what was done as JSON
@@ -58,7 +62,7 @@ fn take(args: &BackupArgs, source: &Source) -> Result<(u64, Manifest), Failure> 
     copied?;
     let mut keys = source.keys()?;
     if args.without_master_key {
-        keys.retain(|key| key.name != MASTER);
+        keys.retain(|key| key.name != MASTER && key.name != CHECKPOINT_KEY);
     }
     let erased = source.erased()?;
     let taken_at = Timestamp::now().to_string();
@@ -113,7 +117,7 @@ fn show(args: &BackupArgs, before: u64, manifest: &Manifest) -> Result<(), Failu
     output::say(if master_key {
         "it holds the master key: keep it as safe as the data directory"
     } else {
-        "the master key is not in it: without keys/master of the data directory nobody restores it"
+        "the master key is not in it, nor the key that signs checkpoints: without keys/master of the data directory nobody restores it, and without integrity/key what is restored signs none"
     });
     Ok(())
 }
@@ -126,7 +130,9 @@ pub(crate) fn failed(error: BackupError) -> Failure {
         | BackupError::OtherHistory { .. }
         | BackupError::Unfinished { .. }
         | BackupError::WrongMasterKey(_) => Failure::check(error),
-        BackupError::Foreign { .. } | BackupError::NoMasterKey => Failure::usage(error.to_string()),
+        BackupError::Foreign { .. } | BackupError::NoManifest { .. } | BackupError::NoMasterKey => {
+            Failure::usage(error.to_string())
+        }
         BackupError::Log(error) => crate::place::not_opened(error),
         BackupError::Io { .. } | BackupError::InUse { .. } | BackupError::Newer(_) => {
             Failure::unreachable(error)

@@ -9,7 +9,10 @@ use std::{
 };
 
 use clap::Args;
-use doorbook::backup::{Exporting, import_log};
+use doorbook::{
+    backup::{Exporting, import_log},
+    events::log::copy,
+};
 
 use crate::{
     backup::failed, failure::Failure, output, place::PlaceArgs, progress::Progress, source::Source,
@@ -41,7 +44,10 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let closed = source.close();
     done?;
     if let Some(path) = &args.out {
-        let synced = File::open(path).and_then(|file| file.sync_all());
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let synced = File::open(path)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| copy::settle(parent.unwrap_or(Path::new("."))));
         synced.map_err(Failure::output)?;
         output::say(format_args!(
             "{} holds all keys in clear: keep it as safe as the data directory",

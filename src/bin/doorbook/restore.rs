@@ -61,6 +61,7 @@ fn show(args: &RestoreArgs, restored: &Restored) -> Result<(), Failure> {
             "epoch": restored.epoch,
             "erased": restored.erased,
             "erasures_added": restored.erasures_added,
+            "checkpoint_key_missing": restored.checkpoint_key_missing,
         }));
     }
     output::say(format_args!(
@@ -73,5 +74,13 @@ fn show(args: &RestoreArgs, restored: &Restored) -> Result<(), Failure> {
         "{} people in it are erased, {} of them after the copied history; its epoch is {}, so older cursors begin anew",
         restored.erased, restored.erasures_added, restored.epoch
     ));
+    if restored.checkpoint_key_missing {
+        output::say(
+            "the key that signs checkpoints is not in the backup: none is signed until it is given with --checkpoint-key, or put back as integrity/key",
+        );
+    }
+    output::say(
+        "if the log had gone on after this backup, checkpoints of what is now missing contradict what comes next, and auditors who hold them will notice: tell them",
+    );
     Ok(())
 }

@@ -16,11 +16,16 @@ use crate::events::ids::GatheringId;
 /// The file of the key that wraps all others.
 pub const MASTER: &str = "master";
 
+/// The key that signs checkpoints, as a copy names it.
+pub const CHECKPOINT_KEY: &str = "checkpoint-key";
+/// The public halves of the keys that have signed, as a copy names them.
+pub const VERIFIER_KEYS: &str = "verifier-keys";
+
 /// What checkpoints are signed and checked with: names among the others in a copy, and where they lie in a
 /// data directory that has them.
 const BESIDE: [(&str, &str); 2] = [
-    ("checkpoint-key", "integrity/key"),
-    ("verifier-keys", "integrity/verifier-keys"),
+    (CHECKPOINT_KEY, "integrity/key"),
+    (VERIFIER_KEYS, "integrity/verifier-keys"),
 ];
 
 /// Where a file of a copy lies in the data directory, when it is none of those in `keys/`.
@@ -28,6 +33,12 @@ const BESIDE: [(&str, &str); 2] = [
 pub fn beside_keys(name: &str) -> Option<&'static str> {
     let found = BESIDE.into_iter().find(|(known, _)| *known == name);
     found.map(|(_, path)| path)
+}
+
+/// Whether a copy has files of this name: [`MASTER`], one per gathering, those [`beside_keys`].
+#[must_use]
+pub fn is_key_file(name: &str) -> bool {
+    name == MASTER || beside_keys(name).is_some() || gathering_of(name).is_some()
 }
 
 /// The bytes of a key file without the records of these subjects.

@@ -47,10 +47,19 @@ struct Table {
     keys: HashMap<SubjectId, Wrapped>,
     /// Records that are not what they should be. Kept as they are.
     damaged: Vec<[u8; RECORD_BYTES]>,
+    /// The file does not begin as one does, so nothing in it is sure.
+    unknown: bool,
     /// Adopted and not yet on disk.
     unsynced: Vec<SubjectId>,
     /// The gathering's own key, unwrapped once: every scan is hashed with it.
     own: Option<SubjectKey>,
+}
+
+/// What goes from memory before it goes from the file.
+struct Taken {
+    keys: Vec<(SubjectId, Wrapped)>,
+    damaged: Vec<[u8; RECORD_BYTES]>,
+    unsynced: Vec<SubjectId>,
 }
 
 #[derive(Clone, Copy)]
@@ -126,6 +135,14 @@ impl KeyFile {
         let mut table = self.table.lock();
         table.keys.insert(subject, Wrapped { version, bytes });
         table.unsynced.push(subject);
+        if subject == self.gathering.to_bytes() {
+            table.own = None;
+        }
+    }
+
+    /// Whether a key of this subject's is in memory: adopted here, or read from the file.
+    pub(super) fn holds(&self, subject: SubjectId) -> bool {
+        self.table.lock().keys.contains_key(&subject)
     }
 
     /// Returns when all adopted keys are on the disk.
@@ -165,45 +182,64 @@ impl KeyFile {
         }
     }
 
-    /// Rewrites the file without the keys of these subjects, when it has any of them.
+    /// Rewrites the file without the keys of these subjects, when it has any of them, readable or not.
     pub(super) fn destroy(&self, subjects: &[SubjectId]) -> Result<(), KeyError> {
         let _disk = self.disk.lock();
-        let mut table = self.table.lock();
-        self.load(&mut table)?;
-        let gone: Vec<(SubjectId, Wrapped)> = subjects
-            .iter()
-            .filter_map(|subject| table.keys.remove_entry(subject))
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        table.own = None;
-        let unsynced = std::mem::take(&mut table.unsynced);
-        let Some(path) = &self.path else {
+        let Some((taken, bytes)) = self.take_out(subjects)? else {
             return Ok(());
         };
-        table
-            .damaged
-            .retain(|record| !subjects.iter().any(|subject| record.starts_with(subject)));
-        let mut bytes = HEADER.to_vec();
-        bytes.extend(table.damaged.iter().flatten());
-        bytes.extend(
-            table
-                .keys
-                .iter()
-                .flat_map(|(subject, key)| lay(*subject, key)),
-        );
-        match rewrite(path, &bytes) {
-            Ok(()) => {
+        // Without `table`, so that nobody who reads another key waits for the disk.
+        let written = self.path.as_ref().map(|path| rewrite(path, &bytes));
+        let mut table = self.table.lock();
+        match written {
+            None => Ok(()),
+            Some(Ok(())) => {
                 table.exists = true;
                 Ok(())
             }
-            Err(error) => {
-                table.keys.extend(gone);
-                table.unsynced = unsynced;
+            Some(Err(error)) => {
+                for (subject, key) in taken.keys {
+                    table.keys.entry(subject).or_insert(key);
+                }
+                table.damaged.extend(taken.damaged);
+                table.unsynced.extend(taken.unsynced);
                 Err(error.into())
             }
         }
+    }
+
+    /// Takes the keys out of memory; gives what to put back if the file cannot be rewritten, and what is to
+    /// be in it. None: there is nothing of these subjects.
+    fn take_out(&self, subjects: &[SubjectId]) -> Result<Option<(Taken, Vec<u8>)>, KeyError> {
+        let mut table = self.table.lock();
+        self.load(&mut table)?;
+        if table.unknown {
+            return Err(self.damaged(
+                "the key file does not begin as one does: no key can be destroyed in it",
+            ));
+        }
+        let keys: Vec<(SubjectId, Wrapped)> = subjects
+            .iter()
+            .filter_map(|subject| table.keys.remove_entry(subject))
+            .collect();
+        let damaged = std::mem::take(&mut table.damaged);
+        let (gone, kept) = (damaged.into_iter())
+            .partition::<Vec<_>, _>(|record| subjects.iter().any(|it| record.starts_with(it)));
+        table.damaged = kept;
+        if keys.is_empty() && gone.is_empty() {
+            return Ok(None);
+        }
+        table.own = None;
+        let mut bytes = HEADER.to_vec();
+        bytes.extend(table.damaged.iter().flatten());
+        let records = (table.keys.iter()).flat_map(|(subject, key)| lay(*subject, key));
+        bytes.extend(records);
+        let taken = Taken {
+            keys,
+            damaged: gone,
+            unsynced: std::mem::take(&mut table.unsynced),
+        };
+        Ok(Some((taken, bytes)))
     }
 
     fn load(&self, table: &mut Table) -> Result<(), KeyError> {
@@ -247,6 +283,7 @@ impl KeyFile {
             .take_while(|record| record.iter().all(|byte| *byte == 0));
         let records = &records[..records.len() - torn.count()];
         let known = bytes[..HEADER_BYTES] == HEADER;
+        table.unknown = !known;
         // A crash may have come between a key and the event that needed it; the key that was made when the
         // command came again is behind the first one, and is the one in use.
         let mut newest = HashMap::with_capacity(records.len());
@@ -344,153 +381,4 @@ fn overwrite(mut file: File) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::events::{keys::Keys, log::conformance::data_dir};
-
-    const GATHERING: GatheringId = GatheringId::from_bytes([1; 16]);
-
-    fn subject(number: u8) -> SubjectId {
-        [number; 16]
-    }
-
-    fn add(keys: &Keys, number: u8) -> Sealed {
-        let fresh = keys.fresh(GATHERING, subject(number));
-        let sealed = fresh.seal(b"Ada Lovelace");
-        assert_eq!(fresh.keyed_hash(b"content").len(), 16);
-        keys.adopt(fresh);
-        sealed
-    }
-
-    fn reads(keys: &Keys, number: u8, sealed: &Sealed) -> bool {
-        keys.unseal(GATHERING, subject(number), sealed)
-            .is_ok_and(|clear| clear == b"Ada Lovelace")
-    }
-
-    fn path(dir: &Path) -> PathBuf {
-        dir.join(format!("{GATHERING}.keys"))
-    }
-
-    #[test]
-    fn keys_outlive_the_process_once_synced() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        let first = add(&keys, 1);
-        assert!(reads(&keys, 1, &first), "usable at once");
-        keys.sync_pending().unwrap();
-        let second = add(&keys, 2);
-        let hash = keys.keyed_hash(GATHERING, subject(1), b"content").unwrap();
-        drop(keys);
-        let keys = Keys::open(dir.path()).unwrap();
-        assert!(reads(&keys, 1, &first));
-        assert!(!reads(&keys, 2, &second));
-        assert_eq!(
-            keys.keyed_hash(GATHERING, subject(1), b"content").unwrap(),
-            hash
-        );
-        let third = add(&keys, 3);
-        keys.sync_pending().unwrap();
-        let keys = Keys::open(dir.path()).unwrap();
-        assert!(reads(&keys, 1, &first) && reads(&keys, 3, &third));
-    }
-
-    #[test]
-    fn a_destroyed_key_is_gone_for_good_and_the_others_stay() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        let sealed: Vec<Sealed> = (0..4).map(|number| add(&keys, number)).collect();
-        keys.sync_pending().unwrap();
-        let late = add(&keys, 9);
-        keys.destroy(GATHERING, subject(2)).unwrap();
-        keys.destroy(GATHERING, subject(2)).unwrap();
-        for keys in [keys, Keys::open(dir.path()).unwrap()] {
-            let erased = keys.unseal(GATHERING, subject(2), &sealed[2]);
-            assert!(matches!(erased, Err(KeyError::Erased)));
-            assert!(reads(&keys, 1, &sealed[1]) && reads(&keys, 3, &sealed[3]));
-            assert!(
-                reads(&keys, 9, &late),
-                "a rewrite takes the pending ones along"
-            );
-        }
-        let bytes = fs::read(path(dir.path())).unwrap();
-        assert!(!bytes.windows(16).any(|window| window == subject(2)));
-    }
-
-    #[test]
-    fn the_torn_end_of_an_append_is_cut() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        let sealed = add(&keys, 1);
-        keys.sync_pending().unwrap();
-        let whole = fs::read(path(dir.path())).unwrap();
-        for tail in [&[7; 50][..], &[0; 2 * RECORD_BYTES + 9][..]] {
-            fs::write(path(dir.path()), [&whole[..], tail].concat()).unwrap();
-            let keys = Keys::open(dir.path()).unwrap();
-            assert!(reads(&keys, 1, &sealed));
-            assert_eq!(fs::read(path(dir.path())).unwrap(), whole);
-        }
-    }
-
-    #[test]
-    fn a_damaged_record_takes_nobody_else_along() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        let sealed: Vec<Sealed> = (0..3).map(|number| add(&keys, number)).collect();
-        keys.sync_pending().unwrap();
-        let whole = fs::read(path(dir.path())).unwrap();
-        for at in HEADER_BYTES + RECORD_BYTES..HEADER_BYTES + 2 * RECORD_BYTES {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 4;
-            fs::write(path(dir.path()), bytes).unwrap();
-            let keys = Keys::open(dir.path()).unwrap();
-            let read = keys.unseal(GATHERING, subject(1), &sealed[1]);
-            assert!(matches!(read, Err(KeyError::Damaged { .. })), "byte {at}");
-            assert!(reads(&keys, 0, &sealed[0]) && reads(&keys, 2, &sealed[2]));
-        }
-    }
-
-    #[test]
-    fn of_two_keys_for_one_subject_the_later_one_is_in_use() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        add(&keys, 1);
-        keys.sync_pending().unwrap();
-        let keys = Keys::open(dir.path()).unwrap();
-        let again = add(&keys, 1);
-        keys.sync_pending().unwrap();
-        assert!(reads(&keys, 1, &again));
-        let keys = Keys::open(dir.path()).unwrap();
-        assert!(reads(&keys, 1, &again));
-        keys.destroy(GATHERING, subject(1)).unwrap();
-        let bytes = fs::read(path(dir.path())).unwrap();
-        assert!(!bytes.windows(16).any(|window| window == subject(1)));
-    }
-
-    #[test]
-    fn a_missing_file_is_damage_not_an_erasure() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        let sealed = add(&keys, 1);
-        keys.sync_pending().unwrap();
-        fs::remove_file(path(dir.path())).unwrap();
-        let keys = Keys::open(dir.path()).unwrap();
-        let read = keys.unseal(GATHERING, subject(1), &sealed);
-        assert!(matches!(read, Err(KeyError::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_lost_or_damaged_master_key_is_never_replaced() {
-        let dir = data_dir();
-        let keys = Keys::open(dir.path()).unwrap();
-        add(&keys, 1);
-        keys.sync_pending().unwrap();
-        let master = dir.path().join("master");
-        let mut bytes = fs::read(&master).unwrap();
-        bytes[20] ^= 1;
-        fs::write(&master, bytes).unwrap();
-        assert!(Keys::open(dir.path()).is_err());
-        fs::remove_file(&master).unwrap();
-        assert!(Keys::open(dir.path()).is_err());
-        assert!(!master.exists());
-    }
-}
+mod tests;

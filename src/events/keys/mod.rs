@@ -22,7 +22,9 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 
-pub use self::archive::{MASTER, beside_keys, without_subjects};
+pub use self::archive::{
+    CHECKPOINT_KEY, MASTER, VERIFIER_KEYS, beside_keys, is_key_file, without_subjects,
+};
 use self::{cipher::SubjectKey, file::KeyFile, master::Master};
 use super::{event::Sealed, ids::GatheringId};
 
@@ -120,6 +122,15 @@ impl Keys {
         let mut pending = self.inner.pending.lock();
         if !pending.iter().any(|other| Arc::ptr_eq(other, &file)) {
             pending.push(file);
+        }
+    }
+
+    /// Sees to it that the gathering has a key of its own, which its first event needs. When that event was
+    /// refused and comes again, the key is that of before: names may be sealed with it by now.
+    pub fn adopt_own(&self, gathering: GatheringId) {
+        let subject = gathering.to_bytes();
+        if !self.file(gathering).holds(subject) {
+            self.adopt(self.fresh(gathering, subject));
         }
     }
 

@@ -53,11 +53,7 @@ impl Copying {
     /// [`OpenError::NotEmpty`], or when it cannot be made.
     pub fn begin(dir: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::io(dir, error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(io)?;
+        make_private(dir).map_err(io)?;
         if !dir.join(MARKER).exists() {
             if let Some(entry) = fs::read_dir(dir).map_err(io)?.next() {
                 return Err(OpenError::NotEmpty {
@@ -185,9 +181,27 @@ fn clear(path: &Path) -> io::Result<()> {
 /// When it cannot be written.
 pub fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(dir) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        make_private(dir)?;
     }
     write_aside(path, bytes)
+}
+
+/// Makes a directory, and those above it, for its owner alone; their names outlive a power cut. What is
+/// there already stays as it is.
+///
+/// # Errors
+/// When it cannot be made or synced.
+pub fn make_private(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = (dir.ancestors())
+        .take_while(|it| !it.as_os_str().is_empty() && !it.exists())
+        .collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for made in missing {
+        // A relative path of one part lies in the working directory.
+        let parent = made.parent().filter(|it| !it.as_os_str().is_empty());
+        sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes names that were created, renamed or removed in `dir` outlive a power cut.

@@ -1,8 +1,9 @@
 //! Opening a data directory: lock, witness, sled, one pass over everything, then the threads.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
 };
@@ -23,8 +24,8 @@ use super::{
 };
 use crate::events::{
     ids::Epoch,
-    keys::Keys,
-    snapshot::{Snapshots, sync_dir},
+    keys::{KeyError, Keys},
+    snapshot::Snapshots,
 };
 
 pub(super) fn open(data_dir: &Path) -> Result<(Log, OpenReport), OpenError> {
@@ -76,7 +77,13 @@ pub(super) fn open_marked(data_dir: &Path) -> Result<(Log, OpenReport), OpenErro
         .map_err(|error| OpenError::io(&witness_path, error))?;
     for (gathering, subjects) in scan.erased_by_gathering() {
         // A crash may have come between the fact and the deed.
-        keys.destroy_all(gathering, &subjects)?;
+        match keys.destroy_all(gathering, &subjects) {
+            // Nobody can be read with such a file, and the others' gatherings are whole.
+            Err(error @ KeyError::Damaged { .. }) => {
+                tracing::error!(%error, "the keys of those who were erased may still be there");
+            }
+            destroyed => destroyed?,
+        }
     }
     let epoch = witness.epoch();
     let snapshots = Snapshots::open(&data_dir.join("snapshots"), epoch)
@@ -96,14 +103,7 @@ pub(super) fn over(store: Arc<dyn FrameStore>) -> Result<Log, OpenError> {
 }
 
 fn make_dir(data_dir: &Path) -> Result<(), OpenError> {
-    let created = !data_dir.exists();
-    fs::create_dir_all(data_dir).map_err(|error| OpenError::io(data_dir, error))?;
-    match data_dir.parent() {
-        Some(parent) if created && parent.exists() => {
-            sync_dir(parent).map_err(|error| OpenError::io(parent, error))
-        }
-        _ => Ok(()),
-    }
+    copy::make_private(data_dir).map_err(|error| OpenError::io(data_dir, error))
 }
 
 /// sled's files, where there are none yet.
@@ -118,6 +118,7 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(|error| OpenError::io(&path, error))?;
     match file.try_lock() {

@@ -134,13 +134,7 @@ fn the_key_is_made_once_for_its_owner_alone_and_is_not_replaced_when_it_is_gone(
         let refused = integrity.checkpoint(log, None).unwrap_err();
         assert!(matches!(refused, ViewError::Integrity(_)), "{refused}");
         assert!(!place.file("key").exists());
-        assert!(
-            integrity
-                .standing(log)
-                .1
-                .unwrap()
-                .contains("--checkpoint-key")
-        );
+        assert!(integrity.standing().1.unwrap().contains("--checkpoint-key"));
     });
     // Given from elsewhere it is the same log.
     let elsewhere = place.dir().join("given");
@@ -324,6 +318,10 @@ fn an_end_that_was_cut_is_found_although_the_witness_was_set_back() {
     place.visit(|log, integrity| {
         let refused = integrity.checkpoint(log, None).unwrap_err();
         assert!(refused.to_string().contains("cut"), "{refused}");
+        let again = integrity.rebuild(log, |_| true).unwrap_err();
+        assert!(again.to_string().contains("cut"), "{again}");
+        let refused = integrity.checkpoint(log, None).unwrap_err();
+        assert!(refused.to_string().contains("cut"), "{refused}");
     });
     for name in ["checkpoints", "state"] {
         fs::remove_file(place.file(name)).ok();
@@ -337,6 +335,17 @@ fn an_end_that_was_cut_is_found_although_the_witness_was_set_back() {
     place.visit(|log, _| write(log, 80));
     let found = place.check(Some(&auditors)).unwrap_err();
     assert!(found.detail.contains("rewritten"), "{found}");
+}
+
+#[test]
+fn a_fold_from_the_first_event_that_is_stopped_leaves_nothing() {
+    let place = Place::with(10);
+    place.visit(|log, integrity| {
+        assert!(!integrity.rebuild(log, |_| false).unwrap());
+        assert!(!place.file("hashes.rebuild").exists());
+        assert!(integrity.rebuild(log, |_| true).unwrap());
+    });
+    place.check(None).unwrap();
 }
 
 #[test]

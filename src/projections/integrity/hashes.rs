@@ -136,6 +136,14 @@ impl Hashes {
         sync_dir(dir)
     }
 
+    /// Takes the file away that was made beside, when it is not to take over.
+    pub(super) fn give_up(&self) -> io::Result<()> {
+        match self {
+            Self::File { dir, .. } => remove_file(&dir.join(BESIDE_FILE)),
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
     /// Makes everything up to `reach` outlive a power cut, and says so in the small file.
     pub(super) fn save(&self, epoch: Epoch, reach: Reach) -> io::Result<()> {
         let Self::File { file, dir } = self else {

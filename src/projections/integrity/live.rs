@@ -148,12 +148,7 @@ impl Integrity {
                 *self.trouble.lock() = Some(error.to_string());
             }
         }
-        let last = live.due.back().map_or(0, |last| last.size);
-        if last > head {
-            live.contradict(format!(
-                "the log ends at offset {head}, and the checkpoint of size {last} was signed for it: its end was cut"
-            ));
-        }
+        live.hold_to_the_last(head);
     }
 
     fn signed(&self, wanted: impl Fn(Offset) -> bool) -> VecDeque<Checkpoint> {
@@ -202,17 +197,9 @@ impl Integrity {
         result.map(|()| live)
     }
 
-    /// Up to which offset the tree reaches, and why it goes no further or signs nothing, if so. Brings it up
-    /// first when that is quickly done.
-    pub(in crate::projections) fn standing(&self, log: &Log) -> (Offset, Option<String>) {
-        let lag = log
-            .head()
-            .saturating_sub(self.covered.load(Ordering::Relaxed));
-        let at_rest = self.live.try_lock().is_some();
-        if at_rest && (1..=PAGE_LEAVES as u64).contains(&lag) {
-            // What is wrong is noted, and told below.
-            drop(self.current(log));
-        }
+    /// Up to which offset the tree reaches, and why it goes no further or signs nothing, if so. Waits for
+    /// nothing: the tree is brought up by its thread and by whoever needs it.
+    pub(in crate::projections) fn standing(&self) -> (Offset, Option<String>) {
         let live = self.live.try_lock();
         let contradiction = live.and_then(|live| live.contradiction.clone());
         let trouble = contradiction
@@ -273,6 +260,7 @@ impl Integrity {
             let before = fresh.edge.size();
             fresh.extend(log)?;
             if !step(usize::try_from(fresh.edge.size() - before).unwrap_or(usize::MAX)) {
+                fresh.hashes.give_up().map_err(|error| unkept(&error))?;
                 return Ok(false);
             }
         }
@@ -289,6 +277,10 @@ impl Integrity {
         if let Err(Contradiction(reason)) = live.come_by() {
             live.contradict(reason.clone());
             return Err(ViewError::Integrity(reason));
+        }
+        live.hold_to_the_last(log.head());
+        if let Some(reason) = &live.contradiction {
+            return Err(ViewError::Integrity(reason.to_string()));
         }
         // Saved like any other growth when its turn comes; by then most of it has gone to the disk anyway.
         live.saved = 0;
@@ -340,6 +332,16 @@ impl Live {
             self.due.pop_front();
         }
         Ok(())
+    }
+
+    /// What was signed last must be in the log.
+    fn hold_to_the_last(&mut self, head: Offset) {
+        let last = self.due.back().map_or(0, |last| last.size);
+        if last > head {
+            self.contradict(format!(
+                "the log ends at offset {head}, and the checkpoint of size {last} was signed for it: its end was cut"
+            ));
+        }
     }
 
     fn contradict(&mut self, reason: String) {
