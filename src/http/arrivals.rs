@@ -1,5 +1,7 @@
 //! Who came when through which gate: counts per bucket of time.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -18,13 +20,15 @@ use super::{
 use crate::{
     auth::Action,
     events::{
+        event::GatheringDetails,
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
     projections::arrivals::{
-        Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN,
+        ArrivalCounts, Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN, Form,
         picture::{self, Caption},
     },
+    projections::{as_of::ArrivalsThen, dashboard::Row},
 };
 
 const SVG: &str = "image/svg+xml";
@@ -34,7 +38,7 @@ const PICTURE_POLICY: &str = "default-src 'none'; sandbox";
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ArrivalsParams {
-    /// Seconds in a bucket, a multiple of 60; 60 when left out, and for a picture what shows the whole span.
+    /// Seconds in a bucket, a multiple of 60; the shortest usual length that shows the whole span when left out.
     #[param(minimum = 60, maximum = 604_800, multiple_of = 60)]
     bucket: Option<u32>,
     /// Arrivals in this minute or later.
@@ -89,52 +93,60 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let seat = caller.seat(&app, id)?;
     caller.require(&seat, Action::ReadParticipants)?;
-    let row = &seat.row;
-    let then = match &params.as_of {
-        None => None,
+    let bucket = params.bucket.map(checked).transpose()?;
+    let (counted, at) = match &params.as_of {
+        None => (Counted::Now(Arc::clone(&seat.row)), seat.row.offset),
         Some(moment) => {
             let at = moment.offset(&app, &caller, &seat).await?;
-            let (counts, offset) = app.views.arrivals_as_of(id, at).await?;
-            Some((counts, offset, at))
+            (Counted::Then(app.views.arrivals_as_of(id, at).await?), at)
         }
     };
-    let (counts, offset, at) = match &then {
-        None => (&row.arrivals, row.offset, row.offset),
-        Some((counts, offset, at)) => (counts, *offset, *at),
+    let form = match wants_picture(params.format, &headers) {
+        false => Form::Numbers,
+        true => Form::Picture,
     };
-    let bucketed = |bucket_seconds| {
-        Arrivals::new(counts, bucket_seconds, params.since, params.until)
-            .map_err(|error| Problem::field("bucket", error))
+    let moment = match form {
+        Form::Numbers => None,
+        Form::Picture => Some(moment_of(&app, at).await?),
     };
-    let bucket = params.bucket.map(checked).transpose()?;
-    if !wants_picture(params.format, &headers) {
-        let answer = ArrivalsAnswer {
-            event_id: id,
-            time_zone: row.details.time_zone.name(),
-            offset,
-            arrivals: bucketed(bucket.unwrap_or(BUCKET_SECONDS_MIN))?,
+    // A long evening of many gates is a good deal of work, and others share these threads.
+    let made = tokio::task::spawn_blocking(move || {
+        let (details, counts, offset) = counted.parts();
+        let arrivals = Arrivals::new(counts, form, bucket, params.since, params.until)
+            .map_err(|error| Problem::field("bucket", error))?;
+        let Some(moment) = moment else {
+            let answer = ArrivalsAnswer {
+                event_id: id,
+                time_zone: details.time_zone.name(),
+                offset,
+                arrivals,
+            };
+            return answer::done(StatusCode::OK, &answer, at);
         };
-        return answer::done(StatusCode::OK, &answer, at);
-    }
-    let counts = picture::within(counts, params.since, params.until);
-    let arrivals = bucketed(bucket.unwrap_or_else(|| picture::bar_seconds(&counts)))?;
-    if arrivals.buckets.len() > picture::BARS_MAX {
-        let rule = format!(
-            "makes more than the {} bars that fit into a picture",
-            picture::BARS_MAX
-        );
-        return Err(Problem::field("bucket", rule));
-    }
-    let drawn = picture::svg(
-        &arrivals,
-        &Caption {
-            title: &row.details.name,
-            zone: row.details.time_zone,
+        let caption = Caption {
+            title: &details.name,
+            zone: details.time_zone,
             offset: at,
-            moment: moment_of(&app, at).await?,
-        },
-    );
-    Ok(pictured(drawn, at))
+            moment,
+        };
+        Ok(pictured(picture::svg(&arrivals, &caption), at))
+    });
+    made.await.map_err(|_| Problem::internal())?
+}
+
+/// The arrivals of the present, which are at hand, or those of an earlier moment.
+enum Counted {
+    Now(Arc<Row>),
+    Then(ArrivalsThen),
+}
+
+impl Counted {
+    fn parts(&self) -> (&GatheringDetails, &ArrivalCounts, Offset) {
+        match self {
+            Self::Now(row) => (&row.details, &row.arrivals, row.offset),
+            Self::Then(then) => (&then.details, &then.counts, then.offset),
+        }
+    }
 }
 
 /// When the event at an offset was recorded.

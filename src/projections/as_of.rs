@@ -26,6 +26,7 @@ use super::{
     views::Views,
 };
 use crate::events::{
+    event::GatheringDetails,
     ids::{Code, GatheringId, Offset},
     snapshot::Scope,
     time::Timestamp,
@@ -73,6 +74,15 @@ impl fmt::Display for AsOf {
 
 /// Admissions that count, by minute since 1970 and gate.
 pub type ArrivalCounts = BTreeMap<(i64, Option<Arc<str>>), u32>;
+
+/// A gathering's arrivals at a moment, with what it was called then.
+#[derive(Debug, Clone)]
+pub struct ArrivalsThen {
+    pub details: GatheringDetails,
+    pub counts: ArrivalCounts,
+    /// Of the gathering's last event that is counted.
+    pub offset: Offset,
+}
 
 /// The moments that are kept, the newest used last.
 #[derive(Default)]
@@ -173,7 +183,7 @@ impl Views {
         Ok(row.map(|row| row.participant(id, &then.state.names, keys)))
     }
 
-    /// The gathering's arrivals, and its last event's offset.
+    /// The gathering's arrivals.
     ///
     /// # Errors
     /// As [`Self::gathering_as_of`].
@@ -181,9 +191,17 @@ impl Views {
         &self,
         id: GatheringId,
         offset: Offset,
-    ) -> Result<(ArrivalCounts, Offset), ViewError> {
+    ) -> Result<ArrivalsThen, ViewError> {
         let then = self.participants_at(id, offset).await?;
-        blocking(move || Ok((then.arrivals(), then.state.offset))).await
+        blocking(move || {
+            let details = then.state.details.clone();
+            Ok(ArrivalsThen {
+                details: details.ok_or(ViewError::UnknownGathering)?,
+                counts: then.arrivals(),
+                offset: then.state.offset,
+            })
+        })
+        .await
     }
 
     async fn participants_at(

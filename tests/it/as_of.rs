@@ -1,7 +1,11 @@
 //! `?as_of=`: what was served then is what is served now, asked for by offset and by time; over HTTP, with the
 //! answers of then taken live, through restarts and a rebuild.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirEntry},
+    path::Path,
+};
 
 use doorbook::{
     events::{event::Event, ids::GatheringId, log::Log, recorded::NewEvent, time::Timestamp},
@@ -103,8 +107,9 @@ async fn act(
         }
         8 => server.post(&sue(), &path("cancel"), json!({})).await,
         _ => {
-            let change =
-                json!({"name": format!("Gala {}", random.u8(..)), "capacity": random.u32(1..50)});
+            let zone = random.choice(["Europe/Berlin", "Asia/Kolkata", "UTC"]);
+            let change = json!({"name": format!("Gala {}", random.u8(..)),
+                "capacity": random.u32(1..50), "time_zone": zone.unwrap()});
             let event = format!("/api/events/{gathering}/");
             server.send(Method::PATCH, &ann(), &event, change).await
         }
@@ -128,6 +133,7 @@ async fn what_was_served_then_is_what_is_served_as_of_then() {
         .gathering(json!({"time_zone": "Europe/Berlin"}))
         .await;
     let other = server.gathering(json!({})).await;
+    fill(&server, gathering).await;
     let (mut codes, mut foreign) = (Vec::new(), Vec::new());
     let mut evening: Vec<(u64, Served)> = Vec::new();
     let mut last = 0;
@@ -141,6 +147,7 @@ async fn what_was_served_then_is_what_is_served_as_of_then() {
         }
         if step == 120 {
             server = server.restart().await;
+            assert!(has_snapshot(server.config.data_dir.as_path(), gathering));
         }
     }
     compare(&server, gathering, &evening).await;
@@ -160,6 +167,32 @@ async fn what_was_served_then_is_what_is_served_as_of_then() {
     let server = server.restart().await;
     compare(&server, gathering, &evening).await;
     server.stop().await;
+}
+
+/// So many people that the gathering is worth a snapshot.
+async fn fill(server: &TestServer, gathering: GatheringId) {
+    let lines: String = (0..300)
+        .map(|n| {
+            let person = json!({"first_name": "Ada", "last_name": format!("Visitor {n}"),
+                "email": "ada@example.org", "event_pax_id": format!("I-{n}")});
+            format!("{person}\n")
+        })
+        .collect();
+    let import = format!("/api/events/{gathering}/import/");
+    let import = server.request(Method::POST, &import).bearer_auth(ann().0);
+    let import = import.header("content-type", "application/x-ndjson");
+    assert_eq!(answer(import.body(lines)).await.is(200)["accepted"], 300);
+}
+
+fn has_snapshot(dir: &Path, gathering: GatheringId) -> bool {
+    let within = |entry: DirEntry| match entry.path() {
+        path if path.is_dir() => has_snapshot(&path, gathering),
+        path => {
+            let path = path.to_string_lossy();
+            path.ends_with(".snap") && path.contains(&gathering.to_string())
+        }
+    };
+    (fs::read_dir(dir).unwrap()).any(|entry| within(entry.unwrap()))
 }
 
 /// By offset, and by every kind of moment between an event and the next one in the log.

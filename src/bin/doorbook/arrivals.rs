@@ -17,10 +17,10 @@ use doorbook::{
     },
     projections::{
         arrivals::{
-            ArrivalCounts, Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN,
+            ArrivalCounts, Arrivals, BUCKET_SECONDS_MAX, BUCKET_SECONDS_MIN, Form,
             picture::{self, Caption},
         },
-        as_of::AsOf,
+        as_of::{ArrivalsThen, AsOf},
         views::ViewError,
     },
 };
@@ -57,7 +57,7 @@ pub(crate) struct ArrivalsArgs {
 /// Which arrivals, and how they are put together.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Span {
-    /// Seconds in a bucket, a multiple of 60; 60 when left out, and for a picture what shows the whole span
+    /// Seconds in a bucket, a multiple of 60; the shortest that shows the whole span when left out
     #[arg(long, value_name = "SECONDS", value_parser = bucket)]
     bucket: Option<u32>,
     /// Arrivals in this minute or later
@@ -125,9 +125,7 @@ fn path(event: GatheringId) -> String {
 /// What a server answers, from the directory.
 fn numbers(local: &Local, args: &ArrivalsArgs) -> Result<Value, Failure> {
     let counted = Counted::of(local, args.event, args.span.as_of)?;
-    let arrivals = args
-        .span
-        .bucketed(&counted, args.span.bucket.unwrap_or(BUCKET_SECONDS_MIN))?;
+    let arrivals = args.span.bucketed(&counted, Form::Numbers)?;
     let mut answer = serde_json::to_value(arrivals).map_err(Failure::check)?;
     answer["event_id"] = json!(args.event);
     answer["time_zone"] = json!(counted.zone.name());
@@ -137,16 +135,7 @@ fn numbers(local: &Local, args: &ArrivalsArgs) -> Result<Value, Failure> {
 
 fn drawn(local: &Local, event: GatheringId, span: &Span) -> Result<String, Failure> {
     let counted = Counted::of(local, event, span.as_of)?;
-    let bucket = span.bucket.unwrap_or_else(|| {
-        picture::bar_seconds(&picture::within(&counted.counts, span.since, span.until))
-    });
-    let arrivals = span.bucketed(&counted, bucket)?;
-    if arrivals.buckets.len() > picture::BARS_MAX {
-        return Err(Failure::usage(format!(
-            "--bucket {bucket} makes more than the {} bars that fit into a picture",
-            picture::BARS_MAX
-        )));
-    }
+    let arrivals = span.bucketed(&counted, Form::Picture)?;
     let recorded = local.log.get(counted.at).map_err(Failure::check)?;
     let caption = Caption {
         title: &counted.title,
@@ -172,19 +161,25 @@ impl Counted {
     fn of(local: &Local, event: GatheringId, as_of: Option<AsOf>) -> Result<Self, Failure> {
         let row = local.views.row(event);
         let row = row.ok_or_else(|| Failure::check(ViewError::UnknownGathering))?;
-        let (counts, offset, at) = match as_of {
-            None => (row.arrivals.clone(), row.offset, row.offset),
+        let (then, at) = match as_of {
+            None => {
+                let now = ArrivalsThen {
+                    details: row.details.clone(),
+                    counts: row.arrivals.clone(),
+                    offset: row.offset,
+                };
+                (now, row.offset)
+            }
             Some(as_of) => {
                 let at = local.moment(as_of)?;
-                let (counts, offset) = local.ask(local.views.arrivals_as_of(event, at))?;
-                (counts, offset, at)
+                (local.ask(local.views.arrivals_as_of(event, at))?, at)
             }
         };
         Ok(Self {
-            title: row.details.name.to_string(),
-            zone: row.details.time_zone,
-            counts,
-            offset,
+            title: then.details.name.to_string(),
+            zone: then.details.time_zone,
+            counts: then.counts,
+            offset: then.offset,
             at,
         })
     }
@@ -199,8 +194,8 @@ impl Span {
         }
     }
 
-    fn bucketed(&self, counted: &Counted, bucket: u32) -> Result<Arrivals, Failure> {
-        Arrivals::new(&counted.counts, bucket, self.since, self.until)
+    fn bucketed(&self, counted: &Counted, form: Form) -> Result<Arrivals, Failure> {
+        Arrivals::new(&counted.counts, form, self.bucket, self.since, self.until)
             .map_err(|error| Failure::usage(format!("--bucket {error}")))
     }
 

@@ -10,22 +10,20 @@ use chrono::{DateTime, Datelike as _, Offset as _, TimeDelta, Timelike as _};
 use chrono_tz::Tz;
 
 use super::{
-    ArrivalCounts, Arrivals,
+    Arrivals,
     labels::{escaped, grouped, nice_step, shortened},
 };
 use crate::events::{ids::Offset, time::Timestamp};
 
 /// Most bars in a picture.
-pub const BARS_MAX: usize = 480;
+pub const BARS_MAX: i64 = 480;
 /// As many as that are chosen where nobody says how wide a bar is.
-const BARS_CHOSEN_MAX: i64 = 120;
+pub(super) const BARS_CHOSEN_MAX: i64 = 120;
 /// Gates with a colour of their own; the rest is one colour together.
 const GATES_MAX: usize = 7;
 const COLOURS: [&str; GATES_MAX + 1] = [
     "#0072b2", "#e69f00", "#009e73", "#f0e442", "#d55e00", "#56b4e9", "#cc79a7", "#8c8c8c",
 ];
-/// Lengths of a bar that a reader can tell at a glance, minutes.
-const BAR_MINUTES: [u32; 13] = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 10_080];
 /// Distances of the marks on the time axis, minutes.
 const MARK_MINUTES: [i64; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440];
 const MARKS_MAX: i64 = 12;
@@ -48,31 +46,6 @@ pub struct Caption<'a> {
     /// The offset that the counts stand at, and the moment that it was asked for.
     pub offset: Offset,
     pub moment: Timestamp,
-}
-
-/// How long a bar has to be, seconds, so that the whole span is shown by bars that one can tell apart.
-#[must_use]
-pub fn bar_seconds(counts: &ArrivalCounts) -> u32 {
-    let minutes = || counts.keys().map(|(minute, _)| *minute);
-    let span = minutes()
-        .max()
-        .zip(minutes().min())
-        .map_or(1, |(last, first)| last - first + 1);
-    let minutes = (BAR_MINUTES.into_iter()).find(|bar| span / i64::from(*bar) < BARS_CHOSEN_MAX);
-    minutes.unwrap_or(BAR_MINUTES[BAR_MINUTES.len() - 1]) * super::BUCKET_SECONDS_MIN
-}
-
-/// The counts that a picture of a part of the time shows.
-#[must_use]
-pub fn within(
-    counts: &ArrivalCounts,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> ArrivalCounts {
-    (counts.iter())
-        .filter(|((minute, _), _)| super::is_within(*minute, since, until))
-        .map(|(key, count)| (key.clone(), *count))
-        .collect()
 }
 
 /// The whole file.
@@ -109,7 +82,8 @@ impl<'a> Plot<'a> {
             arrivals,
             layers: layers(arrivals),
             zone,
-            bar_minutes: i64::from(arrivals.bucket_seconds / super::BUCKET_SECONDS_MIN).max(1),
+            bar_minutes: i64::try_from(arrivals.bucket_seconds / 60)
+                .map_or(1, |minutes| minutes.max(1)),
             top: highest.unwrap_or(0).div_ceil(step).max(1) * step,
             step,
         }
@@ -140,6 +114,15 @@ impl<'a> Plot<'a> {
 
     fn y(&self, count: u64) -> f64 {
         TOP + PLOT_HEIGHT * (1.0 - count as f64 / self.top as f64)
+    }
+
+    /// How the moment of a bar is written.
+    const fn moment_format(&self) -> &'static str {
+        if self.bar_minutes < 1_440 {
+            "%H:%M"
+        } else {
+            "%Y-%m-%d"
+        }
     }
 
     /// "per minute", "per 5 minutes", "per hour".
@@ -272,7 +255,7 @@ fn summary(plot: &Plot<'_>) -> String {
         .rev()
         .max_by_key(|bucket| bucket.total);
     let peak = peak.map_or_else(String::new, |peak| {
-        let at = plot.local(peak.start).format("%H:%M");
+        let at = plot.local(peak.start).format(plot.moment_format());
         format!(" · most at {at}: {} {}", grouped(peak.total), plot.per())
     });
     let total = plot.arrivals.total;
@@ -327,7 +310,7 @@ fn bars(out: &mut String, plot: &Plot<'_>) -> fmt::Result {
                 out,
                 "<rect x=\"{x:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{:.2}\" fill=\"{colour}\"><title>{} {}: {}</title></rect>",
                 bottom - top,
-                plot.local(bucket.start).format("%H:%M"),
+                plot.local(bucket.start).format(plot.moment_format()),
                 escaped(&layer.name),
                 grouped(count)
             )?;
@@ -418,7 +401,10 @@ fn legend_entry(out: &mut String, layer: &Layer, colour: &str, x: f64, y: f64) -
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
+    use super::{
+        super::{ArrivalCounts, Form},
+        *,
+    };
 
     fn evening(gates: usize) -> ArrivalCounts {
         let mut counts = ArrivalCounts::new();
@@ -436,7 +422,7 @@ mod tests {
     }
 
     fn picture(counts: &ArrivalCounts) -> String {
-        let arrivals = Arrivals::new(counts, bar_seconds(counts), None, None).unwrap();
+        let arrivals = Arrivals::new(counts, Form::Picture, None, None, None).unwrap();
         let caption = Caption {
             title: "Gala <script>alert(1)</script> \u{1}",
             zone: chrono_tz::Europe::Berlin,
@@ -461,11 +447,11 @@ mod tests {
             let total: u32 = counts.values().sum();
             let svg = picture(&counts);
             assert!(svg.contains(&format!("{} arrivals", grouped(u64::from(total)))));
-            let arrivals = Arrivals::new(&counts, bar_seconds(&counts), None, None).unwrap();
+            let arrivals = Arrivals::new(&counts, Form::Picture, None, None, None).unwrap();
             let layers = layers(&arrivals);
             let drawn: u64 = layers.iter().map(|layer| layer.total).sum();
             assert_eq!(drawn, u64::from(total));
-            assert!(layers.len() <= COLOURS.len() && arrivals.buckets.len() <= BARS_MAX);
+            assert!(layers.len() <= COLOURS.len() && arrivals.buckets.len() <= 480);
             assert_eq!(svg.contains("others"), gates > COLOURS.len());
         }
     }
