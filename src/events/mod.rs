@@ -7,6 +7,7 @@
 //! [`log`] (append and read), then how both reach the disk: [`codec`], `stored`, [`keys`],
 //! [`snapshot`]. [`door_tokens`] is the one fold that is here, since commands and views both keep it.
 
+mod aside;
 pub mod codec;
 #[cfg(test)]
 mod codec_tests;

@@ -7,10 +7,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
-    fs::{self, File},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +15,9 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
+pub(crate) use super::aside::{sync_dir, write_aside};
 use super::{
+    aside::{ASIDE, write_unsynced},
     codec,
     ids::{Epoch, GatheringId, Offset},
 };
@@ -28,11 +27,6 @@ const FORMAT: u16 = 1;
 /// Magic, format, fold version, epoch, offset, body length, CRC32C of all the rest.
 const HEADER_BYTES: usize = 4 + 2 + 4 + 16 + 8 + 8 + 4;
 
-/// Most bytes of a file that wait for the disk at once.
-const SYNC_STEP_BYTES: usize = 1024 * 1024;
-
-/// What a file is called at its end until it is whole.
-const ASIDE: &str = ".aside";
 /// Directory of the folds of the whole log.
 const WHOLE_LOG: &str = "whole-log";
 
@@ -434,47 +428,6 @@ fn file_names(dir: &Path) -> impl Iterator<Item = String> + use<> {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-}
-
-/// Whole or not at all, even when the power goes: written beside, synced, renamed, directory synced.
-pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (aside, mut file) = create_aside(path)?;
-    // Synced in steps, so that a large one does not hold up the log's own syncs for as long as it takes.
-    let mut steps = bytes.chunks(SYNC_STEP_BYTES).peekable();
-    while let Some(step) = steps.next() {
-        file.write_all(step)?;
-        if steps.peek().is_some() {
-            file.sync_data()?;
-        }
-    }
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Whole or not at all, as long as the power stays on.
-fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (aside, mut file) = create_aside(path)?;
-    file.write_all(bytes)?;
-    fs::rename(&aside, path)
-}
-
-fn create_aside(path: &Path) -> io::Result<(OsString, File)> {
-    // The whole name: files that differ in their last part only are written at the same time.
-    let mut aside = OsString::from(path);
-    aside.push(ASIDE);
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
-    Ok((aside, file))
-}
-
-/// Makes names that were created, renamed or removed in `dir` outlive a power cut.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Removes what a process that was killed had not finished writing.
