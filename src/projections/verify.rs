@@ -154,43 +154,36 @@ fn verify_history(
     step: &mut impl FnMut(usize),
 ) -> Result<Option<Difference>, ViewError> {
     let log = &inner.log;
-    let scope = Scope::Gathering(id);
-    let mut others: Vec<history::State> = (saved_at(log, history::FOLD, scope).into_iter())
-        .map(|offset| audit::nearest(log, id, offset))
-        .collect();
-    let mut newest = inner.indexes.peek(id);
-    let newest_saved = newest.get_or_insert_with(|| audit::nearest(log, id, log.head()));
-    audit::catch_up(log, id, newest_saved, |_| true)?;
-    others.extend(newest);
-    others.sort_by_key(|other| other.offset);
-    let mut fresh = history::State::default();
-    for other in others {
-        let offset = other.offset;
-        audit::fold(log, id, &mut fresh, offset, |events| {
-            step(events);
-            true
-        })?;
-        if let Some(detail) = fresh.difference(&other) {
-            return Ok(Some(Difference {
-                view: history::FOLD.name,
-                gathering: Some(id),
-                offset,
-                detail,
-            }));
-        }
-    }
-    Ok(None)
+    let mut newest =
+        (inner.indexes.peek(id)).unwrap_or_else(|| audit::nearest(log, id, log.head()));
+    audit::catch_up(log, id, &mut newest, |_| true)?;
+    compare_histories(log, Scope::Gathering(id), Some(newest), step).map(Result::err)
 }
 
 fn verify_whole_history(
     inner: &Inner,
     step: &mut impl FnMut(usize),
 ) -> Result<Option<Difference>, ViewError> {
-    let (log, scope) = (&inner.log, Scope::WholeLog);
+    let (log, newest) = (&inner.log, inner.indexes.peek_whole());
+    let compared = compare_histories(log, Scope::WholeLog, newest, step)?;
+    if let Ok(folded) = compared {
+        // Nothing is kept of what comes after.
+        step(usize::try_from(log.head() - folded).unwrap_or(usize::MAX));
+    }
+    Ok(compared.err())
+}
+
+/// Folds anew and compares with what is saved and with the newest; up to where that went, or what differs.
+fn compare_histories(
+    log: &Log,
+    scope: Scope,
+    newest: Option<history::State>,
+    step: &mut impl FnMut(usize),
+) -> Result<Result<Offset, Difference>, ViewError> {
     let mut others: Vec<history::State> = (saved_at(log, history::FOLD, scope).into_iter())
         .map(|offset| audit::nearest_of(log, scope, offset))
+        .chain(newest)
         .collect();
-    others.extend(inner.indexes.peek_whole());
     others.sort_by_key(|other| other.offset);
     let mut fresh = history::State::default();
     for other in others {
@@ -200,14 +193,16 @@ fn verify_whole_history(
             true
         })?;
         if let Some(detail) = fresh.difference(&other) {
-            return Ok(Some(Difference {
+            return Ok(Err(Difference {
                 view: history::FOLD.name,
-                gathering: None,
+                gathering: match scope {
+                    Scope::Gathering(id) => Some(id),
+                    Scope::WholeLog => None,
+                },
                 offset,
                 detail,
             }));
         }
     }
-    step(usize::try_from(log.head() - fresh.offset).unwrap_or(usize::MAX));
-    Ok(None)
+    Ok(Ok(fresh.offset))
 }
