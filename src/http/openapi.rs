@@ -112,7 +112,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(backup::erased))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(admin::rollback))
-        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::sign_in, session::show, session::sign_out))
         .routes(routes!(session::ticket))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -18,7 +18,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    auth::{AuthError, SESSION_COOKIE, TicketsError},
+    auth::{AuthError, Principal, SESSION_COOKIE, TicketsError},
     events::time::Timestamp,
 };
 
@@ -45,6 +45,27 @@ pub(super) struct Session {
     door_role: Option<crate::events::event::DoorRole>,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
+}
+
+impl Session {
+    fn of(principal: &Principal) -> Self {
+        let held = [
+            ("superuser", principal.superuser),
+            ("creator", principal.creator),
+            ("auditor", principal.auditor),
+        ];
+        Self {
+            sub: principal.id.to_string(),
+            name: principal.name.as_deref().map(str::to_owned),
+            roles: held
+                .into_iter()
+                .filter_map(|(role, has)| has.then_some(role))
+                .collect(),
+            event_id: principal.door.map(|(gathering, _)| gathering),
+            door_role: principal.door.map(|(_, role)| role),
+            expires_at: principal.expires_at,
+        }
+    }
 }
 
 /// Goes into `?ticket=` of a stream.
@@ -86,24 +107,19 @@ pub(super) async fn sign_in(
     let principal = verified(&app, token, now)?;
     let seconds = (principal.expires_at.0 - now.0).max(0) / 1_000_000;
     let cookie = cookie(token, seconds, &headers)?;
-    let held = [
-        ("superuser", principal.superuser),
-        ("creator", principal.creator),
-        ("auditor", principal.auditor),
-    ];
-    let mut response = answer::ok(&Session {
-        sub: principal.id.to_string(),
-        name: principal.name.as_deref().map(str::to_owned),
-        roles: held
-            .into_iter()
-            .filter_map(|(role, has)| has.then_some(role))
-            .collect(),
-        event_id: principal.door.map(|(gathering, _)| gathering),
-        door_role: principal.door.map(|(_, role)| role),
-        expires_at: principal.expires_at,
-    })?;
+    let mut response = answer::ok(&Session::of(&principal))?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Who is signed in
+///
+/// What `POST` answered, for whoever calls, by cookie or by header: a page that is loaded anew asks here.
+#[utoipa::path(get, path = "/api/session", tag = "session", responses(
+    (status = 200, description = "Who is signed in", body = Session),
+))]
+pub(super) async fn show(caller: Caller) -> Result<Response, Problem> {
+    answer::ok(&Session::of(&caller.principal))
 }
 
 /// Sign out: takes the cookie away

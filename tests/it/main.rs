@@ -81,6 +81,8 @@ mod raw_stream;
 #[cfg(test)]
 mod rebuilds;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod story;
