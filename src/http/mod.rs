@@ -23,6 +23,7 @@ mod history;
 mod import;
 mod metrics;
 mod openapi;
+pub mod pages;
 mod participants;
 mod person_export;
 pub mod places;
@@ -95,9 +96,10 @@ pub struct Settings {
 /// All routes of this door; `streams` are the other door's, which share what every request passes.
 pub fn router(app: App, streams: Router) -> Router {
     openapi::routes()
+        .merge(pages::routes())
         .with_state(app.clone())
         .merge(streams)
-        .fallback(door::not_found)
+        .fallback(pages::file)
         .method_not_allowed_fallback(door::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(app, door::pass))
 }

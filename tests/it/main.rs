@@ -69,6 +69,10 @@ mod log_moving;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod panics;
 #[cfg(test)]
 mod process;
