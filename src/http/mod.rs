@@ -35,6 +35,7 @@ mod scan_result;
 mod scans;
 mod service_team;
 mod session;
+mod sign_in_link;
 
 use std::{
     ops::Deref,
@@ -53,7 +54,7 @@ pub use door::without_trailing_slash;
 pub use metrics::Metrics;
 
 use crate::{
-    auth::{Authenticator, Tickets},
+    auth::{Authenticator, Links, Tickets},
     commands::{Accepted, Command, CommandError, CommandHandler, Context},
     events::{ids::GatheringId, log::Log},
     projections::Views,
@@ -72,6 +73,7 @@ pub struct Inner {
     pub views: Views,
     pub auth: Authenticator,
     pub tickets: Tickets,
+    links: Links,
     pub settings: Settings,
     pub metrics: Metrics,
     /// Places for imports.
@@ -118,6 +120,7 @@ impl App {
             views,
             auth,
             tickets,
+            links: Links::default(),
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),

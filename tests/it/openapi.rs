@@ -1,7 +1,7 @@
 //! The document that describes the API, as it lies in the repository: the pages' types are made from it.
 //! What it says of each route is tested in `http_door`, and by `make schemathesis`.
 
-use std::{env, fs, path::Path};
+use std::{collections::HashSet, env, fs, path::Path};
 
 use reqwest::Method;
 
@@ -29,5 +29,23 @@ async fn the_document_in_the_repository_is_the_one_that_is_served() {
         "web/openapi.json is not what is served, from line {} on: run `{UPDATE}=1 cargo test --test it openapi`, then `npm run api` in web/, and commit both",
         differs + 1
     );
+    server.stop().await;
+}
+
+/// Programs that are made from the document name their functions by them.
+#[tokio::test]
+async fn no_two_operations_have_the_same_id() {
+    let server = TestServer::start().await;
+    let document = answer(server.request(Method::GET, "/openapi.json")).await;
+    let paths = document.is(200)["paths"].as_object().unwrap();
+    let mut seen = HashSet::new();
+    for (path, item) in paths {
+        for operation in item.as_object().unwrap().values() {
+            if let Some(id) = operation["operationId"].as_str() {
+                assert!(seen.insert(id), "{path}: {id}");
+            }
+        }
+    }
+    assert!(seen.len() > 40);
     server.stop().await;
 }
