@@ -940,6 +940,7 @@ export interface components {
             /** @description The service team, for those who may change it. */
             team?: components["schemas"]["Member"][] | null;
             time_zone: string;
+            your_role?: components["schemas"]["YourRole"] | null;
         };
         /** @description What is left out stays; null clears `end_date`, `capacity`, `opens_at`, `closes_at`. */
         GatheringChange: {
@@ -1439,6 +1440,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        /**
+         * @description What somebody who may see a gathering is there.
+         * @enum {string}
+         */
+        YourRole: "superuser" | "creator" | "supervisor" | "steward" | "auditor";
         /** Format: int64 */
         u64: number;
     };
