@@ -8,6 +8,9 @@ import { topsOf, type Stacks } from './stacks';
 /** Distances of ticks; nothing arrives between minutes. */
 const TICK_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map((n) => n * 60);
 
+/** Room for so many bars at least: the first one is not a wall. */
+const BARS_MIN = 12;
+
 export interface Plot {
   show(stacks: Stacks): void;
   resize(width: number, height: number): void;
@@ -65,10 +68,12 @@ function options(
 ): uPlot.Options {
   const styles = getComputedStyle(document.documentElement);
   const token = (name: string) => resolved(styles.getPropertyValue(name));
+  const bucket = stacks.bucketMs / 1000;
+  const rem = parseFloat(styles.fontSize);
   const bars = uPlot.paths.bars?.({ size: [0.86, 48], align: 1 });
   const axis = {
     stroke: token('--muted'),
-    font: '12px system-ui, sans-serif',
+    font: `${rem * 0.75}px system-ui, sans-serif`,
     grid: { stroke: token('--line'), width: 1 },
     ticks: { stroke: token('--line'), width: 1, size: 4 },
   };
@@ -78,20 +83,23 @@ function options(
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: {
-      x: { time: true, range: (_, min, max) => [min, max + stacks.bucketMs / 1000] },
+      x: {
+        time: true,
+        range: (_, min, max) => [min, Math.max(max + bucket, min + BARS_MIN * bucket)],
+      },
       y: { range: (_, __, max) => [0, Math.max(4, Math.ceil((max || 0) * 1.05))] },
     },
     axes: [
       {
         ...axis,
-        size: 28,
-        space: 64,
+        size: rem * 1.75,
+        space: rem * 4,
         incrs: TICK_SECONDS,
         values: (_, ticks) => ticks.map((tick) => texts.time(tick * 1000)),
       },
       {
         ...axis,
-        size: 44,
+        size: rem * 2.75,
         values: (_, ticks) => ticks.map((tick) => (tick % 1 === 0 ? texts.number(tick) : '')),
       },
     ],
