@@ -27,7 +27,7 @@ async fn operators_are_told_how_the_server_is() {
     let state = state.is(200);
     assert_eq!(state["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(state["head"], offset);
-    assert_eq!(state["epoch"].as_str().map(str::len), Some(32));
+    assert_eq!(state["epoch"].as_str().map(str::len), Some(36));
     let started_at = Timestamp::parse(state["started_at"].as_str().unwrap()).unwrap();
     assert!((before..=Timestamp::now()).contains(&started_at));
     assert_eq!(
