@@ -26,7 +26,7 @@ test('without a key nothing is checked', async () => {
   expect(verdicts).toEqual({ entry: null, growth: null, checkpoint: null });
 });
 
-test.each<[string, Kept, [string?, string?, string?]]>([
+test.each<[string, Kept, (string | undefined)[]]>([
   ['a proof', { key: KEY, proof: PROOF, checkpoints: [] }, ['good']],
   ['a checkpoint', { key: KEY, checkpoints: [SEVEN] }, [undefined, undefined, 'good']],
   [
