@@ -94,7 +94,8 @@ export const audit = {
     emptyHint: 'Widen the time, or clear a filter.',
     emptyAll: 'Nothing has happened yet.',
     loading: 'Reading the history …',
-    range: (first: string, last: string, count: string) => `${count} entries, No. ${first} to ${last}`,
+    range: (first: string, last: string, count: string) =>
+      `${count} entries, No. ${first} to ${last}`,
     one: (offset: string) => `1 entry, No. ${offset}`,
     isAll: 'that is all',
     first: 'First page',
@@ -223,7 +224,8 @@ export const audit = {
     trailerHint: 'rows that begin with #; by them a file that broke off is recognized',
     download: 'Download',
     rowsExactly: (count: string) => `${count} rows.`,
-    rowsAtMost: (count: string) => `At most ${count} rows; how many match is known when it is done.`,
+    rowsAtMost: (count: string) =>
+      `At most ${count} rows; how many match is known when it is done.`,
     streamed:
       'The file is streamed while it is read, so the browser cannot show how much is left. It is whole when its checkpoint is at the end.',
     failed:
@@ -237,7 +239,8 @@ export const audit = {
     what: 'Every entry is a leaf of a hash tree, and a checkpoint is the signed root of that tree. A proof shows, with nothing but arithmetic done in this browser, that an entry with exactly this content stands at this place of the log that the checkpoint stands for; and that a later log begins with everything that an earlier one held. It does not show that the entry is true, only that it was recorded and has not been changed since. Names and reasons are sealed in the record and are not compared. Whoever runs the server holds the signing key: they could write another history and sign it, but not one that agrees with a checkpoint that you keep. So keep checkpoints and the key somewhere that they cannot reach.',
     downloads: 'Downloads to keep',
     checkpoint: 'Checkpoint of now',
-    checkpointHint: 'The signed root of the whole log. Keep one after each gathering, outside this house.',
+    checkpointHint:
+      'The signed root of the whole log. Keep one after each gathering, outside this house.',
     key: 'Verifier key',
     keyHint: 'Checks the signatures. Keep the one of the first day; it never changes.',
     proof: 'Proof of an entry',
@@ -335,7 +338,8 @@ export const audit = {
 
   reasons: {
     no_web_crypto: {
-      means: 'This page came over plain http from another machine. Browsers allow no cryptography there.',
+      means:
+        'This page came over plain http from another machine. Browsers allow no cryptography there.',
       todo: 'Open the page with https. Or download the files and check them with “doorbook verify-proof”.',
     },
     no_ed25519: {
@@ -347,19 +351,23 @@ export const audit = {
       todo: 'Use the file “Verifier key” as it was downloaded.',
     },
     key_id_differs: {
-      means: 'The key’s number does not fit its name and content: a part of it was changed or mistyped.',
+      means:
+        'The key’s number does not fit its name and content: a part of it was changed or mistyped.',
       todo: 'Use the key as it was downloaded, and copy all of it.',
     },
     not_a_note: {
-      means: 'The checkpoint has not the form of a signed note. An editor or a mail program may have changed line ends or spaces; nobody’s signature can be checked on it.',
+      means:
+        'The checkpoint has not the form of a signed note. An editor or a mail program may have changed line ends or spaces; nobody’s signature can be checked on it.',
       todo: 'Use the file as it was downloaded, to the last line break.',
     },
     not_a_checkpoint: {
-      means: 'It is a signed note, but not one about a log: name, size and root are not where they should be.',
+      means:
+        'It is a signed note, but not one about a log: name, size and root are not where they should be.',
       todo: 'Check that it is the right file.',
     },
     not_signed_by_key: {
-      means: 'Another key signed this. Either the key belongs to another log, or this file does not come from this log.',
+      means:
+        'Another key signed this. Either the key belongs to another log, or this file does not come from this log.',
       todo: 'Compare the key’s name with the first line of the checkpoint. If you kept the key since the first day, ask why the log now signs with another.',
     },
     other_log: {
@@ -367,7 +375,8 @@ export const audit = {
       todo: 'Do not rely on it. Ask whoever runs the server where it comes from.',
     },
     bad_signature: {
-      means: 'The signature is not good: the checkpoint was changed after it was signed, or the signature was.',
+      means:
+        'The signature is not good: the checkpoint was changed after it was signed, or the signature was.',
       todo: 'Get the file again. If a fresh one is good, the copy was damaged or tampered with; if not, keep both files and ask whoever runs the server.',
     },
     not_a_proof: {
@@ -383,27 +392,33 @@ export const audit = {
       todo: 'Use the proof with the checkpoint that it came with.',
     },
     path_too_short: {
-      means: 'Hashes are missing between the record and the root: the proof was cut, or belongs to another size of the log.',
+      means:
+        'Hashes are missing between the record and the root: the proof was cut, or belongs to another size of the log.',
       todo: 'Download the proof again.',
     },
     path_too_long: {
-      means: 'There are more hashes than lie between this record and the root: the proof was drawn out, or belongs to another size of the log.',
+      means:
+        'There are more hashes than lie between this record and the root: the proof was drawn out, or belongs to another size of the log.',
       todo: 'Download the proof again.',
     },
     root_differs: {
-      means: 'The record’s hash does not lead to the signed root. The content, its place or a hash of the proof is not what the log holds.',
+      means:
+        'The record’s hash does not lead to the signed root. The content, its place or a hash of the proof is not what the log holds.',
       todo: 'Get a fresh proof of the same entry. If it fails, too, the server shows a history that it did not sign: keep the files and the checkpoint, and ask for “doorbook verify” on the server.',
     },
     record_unreadable: {
-      means: 'These bytes are no record that this page can read: they were changed, or a newer doorbook wrote them.',
+      means:
+        'These bytes are no record that this page can read: they were changed, or a newer doorbook wrote them.',
       todo: 'Load the page again, so that it is as new as the server. If it stays, check the file with “doorbook verify-proof”.',
     },
     record_elsewhere: {
-      means: 'The record says that it belongs at another place of the log: the number was changed, or the record of another entry was put here.',
+      means:
+        'The record says that it belongs at another place of the log: the number was changed, or the record of another entry was put here.',
       todo: 'Do not rely on this file. Download the proof of the entry that you mean.',
     },
     entry_differs: {
-      means: 'The record is in the log, but the server shows this entry otherwise than it was recorded.',
+      means:
+        'The record is in the log, but the server shows this entry otherwise than it was recorded.',
       todo: 'Rely on the record. Whoever runs the server should run “doorbook verify” and rebuild the view “history”.',
     },
     not_a_consistency_proof: {
@@ -411,15 +426,18 @@ export const audit = {
       todo: 'Download the consistency proof from the size of the earlier checkpoint on, and add it.',
     },
     other_checkpoint: {
-      means: 'The consistency proof is about other checkpoints than these two: sizes or roots differ.',
+      means:
+        'The consistency proof is about other checkpoints than these two: sizes or roots differ.',
       todo: 'Download it for the size of your checkpoint. If the size is the same and the root is not, the log had another content then: keep everything and ask.',
     },
     log_shrank: {
-      means: 'The log holds fewer entries than your checkpoint covers. Entries that were there are gone.',
+      means:
+        'The log holds fewer entries than your checkpoint covers. Entries that were there are gone.',
       todo: 'Keep your checkpoint. Ask whether an older backup was restored; if nobody can explain it, history was cut.',
     },
     same_size_other_root: {
-      means: 'Two checkpoints of the same size have different roots, both signed by this key: there are two histories.',
+      means:
+        'Two checkpoints of the same size have different roots, both signed by this key: there are two histories.',
       todo: 'Keep both files: they are the evidence. Ask whoever runs the server; an older backup that was restored and written on would look like this.',
     },
     consistency_path_wrong: {
@@ -427,7 +445,8 @@ export const audit = {
       todo: 'Download it again.',
     },
     history_rewritten: {
-      means: 'The log of now does not begin with what your checkpoint covers. Something in the past was changed, removed or put in; or the proof itself was changed.',
+      means:
+        'The log of now does not begin with what your checkpoint covers. Something in the past was changed, removed or put in; or the proof itself was changed.',
       todo: 'Download a fresh consistency proof. If it fails, too, keep your checkpoint, the new one and the proof: they are the evidence that history was rewritten.',
     },
   },
