@@ -1,8 +1,9 @@
 //! Who is calling, and what they may do: JWT → [`Principal`] (`token`), and the permission table,
-//! once (`permissions`). `tickets` stand in for a token once, where none can be sent.
+//! once (`permissions`). `tickets` stand in for a token once, where none can be sent; `links` hand one on.
 //!
 //! Used by both doors. Knows no routes and no axum.
 
+mod links;
 mod permissions;
 mod tickets;
 mod token;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use links::{Grant, LINK_LIFE, LINK_LIFE_MAX, LINK_USES_MAX, Links, LinksError};
 pub use permissions::{Action, Standing};
 pub use tickets::{TICKET_LIFE, Tickets, TicketsError};
 pub use token::{Authenticator, Claims, LEEWAY_SECONDS, TOKEN_BYTES_MAX, mint};

@@ -43,14 +43,15 @@ pub enum TicketsError {
     NoRandom,
 }
 
-type TicketHash = [u8; 32];
+/// What is kept instead of a secret that was handed out.
+pub(super) type SecretHash = [u8; 32];
 
 #[derive(Default)]
 struct Waiting {
-    tickets: HashMap<TicketHash, Held>,
+    tickets: HashMap<SecretHash, Held>,
     by_caller: HashMap<Arc<str>, usize>,
     /// In the order of issue, which is that of expiry; some may be taken already.
-    order: VecDeque<(Instant, TicketHash, Arc<str>)>,
+    order: VecDeque<(Instant, SecretHash, Arc<str>)>,
 }
 
 struct Held {
@@ -76,9 +77,7 @@ impl Tickets {
     /// # Errors
     /// See [`TicketsError`].
     pub fn issue(&self, principal: Principal, now: Instant) -> Result<String, TicketsError> {
-        let mut random = [0; RANDOM_BYTES];
-        getrandom::fill(&mut random).map_err(|_| TicketsError::NoRandom)?;
-        let ticket = hex::encode(random);
+        let ticket = hex::encode(random().ok_or(TicketsError::NoRandom)?);
         let mut waiting = self.waiting.lock();
         waiting.forget_expired(now);
         if waiting.of(&principal.id) >= TICKETS_PER_CALLER_MAX {
@@ -116,7 +115,7 @@ impl Waiting {
         self.by_caller.get(caller).copied().unwrap_or(0)
     }
 
-    fn put(&mut self, hash: TicketHash, principal: Principal, until: Instant) {
+    fn put(&mut self, hash: SecretHash, principal: Principal, until: Instant) {
         *self.by_caller.entry(Arc::clone(&principal.id)).or_default() += 1;
         self.order
             .push_back((until, hash, Arc::clone(&principal.id)));
@@ -142,8 +141,14 @@ impl Waiting {
     }
 }
 
-fn hash(ticket: &str) -> TicketHash {
-    Sha256::digest(ticket.as_bytes()).into()
+/// What cannot be guessed; none when the system gives no random numbers.
+pub(super) fn random() -> Option<[u8; RANDOM_BYTES]> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).ok().map(|()| random)
+}
+
+pub(super) fn hash(secret: &str) -> SecretHash {
+    Sha256::digest(secret.as_bytes()).into()
 }
 
 #[cfg(test)]

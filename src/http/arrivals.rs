@@ -79,7 +79,7 @@ pub(super) struct ArrivalsAnswer {
 ///
 /// Admissions that have not been taken back, by the moment they happened at the door; who comes back after
 /// leaving arrives again. From the first bucket with an arrival to the last.
-#[utoipa::path(get, path = "/api/events/{event_id}/arrivals", tag = "events",
+#[utoipa::path(get, path = "/api/events/{event_id}/arrivals", tag = "events", operation_id = "arrivals",
     params(("event_id" = String, Path, format = Uuid), ArrivalsParams), responses(
     (status = 200, description = "Counts, or a picture of them", content(
         (ArrivalsAnswer = "application/json"), (String = "image/svg+xml"))),

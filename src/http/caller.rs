@@ -125,15 +125,10 @@ fn identify(
     app: &App,
     now: Timestamp,
 ) -> Result<Principal, Problem> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(bearer).ok_or_else(|| {
-            AuthError::Invalid("the header must be Authorization: Bearer <JWT>".to_owned())
-        })?;
-        return verified(app, token, now);
-    }
-    let token = cookie(headers, SESSION_COOKIE).ok_or(AuthError::Missing)?;
+    let token = token(headers)?;
     // A browser sends the cookie along with any page's request; the page must be one of ours.
-    if !method.is_safe() && !from_own_page(headers, app) {
+    let by_cookie = !headers.contains_key(header::AUTHORIZATION);
+    if by_cookie && !method.is_safe() && !from_own_page(headers, app) {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "cross_site",
@@ -141,6 +136,19 @@ fn identify(
         ));
     }
     verified(app, token, now)
+}
+
+/// The token that the request was sent with, as it is.
+///
+/// # Errors
+/// When there is none, or the header is not as it should be.
+pub(super) fn token(headers: &HeaderMap) -> Result<&str, AuthError> {
+    match headers.get(header::AUTHORIZATION) {
+        Some(value) => value.to_str().ok().and_then(bearer).ok_or_else(|| {
+            AuthError::Invalid("the header must be Authorization: Bearer <JWT>".to_owned())
+        }),
+        None => cookie(headers, SESSION_COOKIE).ok_or(AuthError::Missing),
+    }
 }
 
 /// # Errors

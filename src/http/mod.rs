@@ -23,6 +23,7 @@ mod history;
 mod import;
 mod metrics;
 mod openapi;
+pub mod pages;
 mod participants;
 mod person_export;
 pub mod places;
@@ -34,6 +35,7 @@ mod scan_result;
 mod scans;
 mod service_team;
 mod session;
+mod sign_in_link;
 
 use std::{
     ops::Deref,
@@ -52,7 +54,7 @@ pub use door::without_trailing_slash;
 pub use metrics::Metrics;
 
 use crate::{
-    auth::{Authenticator, Tickets},
+    auth::{Authenticator, Links, Tickets},
     commands::{Accepted, Command, CommandError, CommandHandler, Context},
     events::{ids::GatheringId, log::Log},
     projections::Views,
@@ -71,6 +73,7 @@ pub struct Inner {
     pub views: Views,
     pub auth: Authenticator,
     pub tickets: Tickets,
+    links: Links,
     pub settings: Settings,
     pub metrics: Metrics,
     /// Places for imports.
@@ -95,9 +98,10 @@ pub struct Settings {
 /// All routes of this door; `streams` are the other door's, which share what every request passes.
 pub fn router(app: App, streams: Router) -> Router {
     openapi::routes()
+        .merge(pages::routes())
         .with_state(app.clone())
         .merge(streams)
-        .fallback(door::not_found)
+        .fallback(pages::file)
         .method_not_allowed_fallback(door::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(app, door::pass))
 }
@@ -116,6 +120,7 @@ impl App {
             views,
             auth,
             tickets,
+            links: Links::default(),
             settings,
             metrics: Metrics::new(),
             imports: Semaphore::new(import::AT_ONCE_MAX),

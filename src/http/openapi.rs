@@ -29,7 +29,7 @@ use super::{
     door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
     person_export,
     problem::{self, Problem},
-    proofs, registration, scan_batch, scans, service_team, session,
+    proofs, registration, scan_batch, scans, service_team, session, sign_in_link,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -112,8 +112,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(backup::erased))
         .routes(routes!(admin::rebuild, admin::progress, admin::cancel))
         .routes(routes!(admin::rollback))
-        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::sign_in, session::show, session::sign_out))
         .routes(routes!(session::ticket))
+        .routes(routes!(sign_in_link::issue))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::show))
@@ -217,6 +218,7 @@ fn words() -> Vec<(&'static str, Vec<&'static str>)> {
 }
 
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    operation.operation_id = unique_id(operation);
     for (status, description) in problems_of(path, method, operation) {
         let problem = || {
             let content = Content::new(Some(Ref::from_schema_name(problem::Body::name())));
@@ -245,6 +247,14 @@ fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation
     }
 }
 
+/// A handler's name says what it does to its resource; with the tag it is unique in the document, which
+/// programs that are made from it rely on.
+fn unique_id(operation: &Operation) -> Option<String> {
+    let id = operation.operation_id.as_deref()?;
+    let tag = operation.tags.as_ref()?.first()?;
+    Some(format!("{}_{id}", tag.replace(' ', "_")))
+}
+
 fn problems_of(
     path: &str,
     method: &HttpMethod,
@@ -270,8 +280,8 @@ fn problems_of(
             "There is no such thing, or the caller may not see it",
         ));
     }
-    if path.ends_with("/ticket") {
-        problems.push(("429", "Too many tickets were given out"));
+    if path.ends_with("/ticket") || path.ends_with("/link") {
+        problems.push(("429", "Too many of them were given out"));
     }
     if operation.request_body.is_some() {
         problems.extend([

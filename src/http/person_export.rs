@@ -52,7 +52,7 @@ pub(super) struct PersonExport {
 ///
 /// For superusers, the event's creator, and whoever registered themselves; after an erasure it is what is
 /// left. The export is itself recorded.
-#[utoipa::path(get, path = "/api/events/participants/{event_pax_id}/export", tag = "participants",
+#[utoipa::path(get, path = "/api/events/participants/{event_pax_id}/export", tag = "participants", operation_id = "export",
     params(("event_pax_id" = String, Path, max_length = 128)), responses(
     (status = 200, description = "Everything held about the person", body = PersonExport),
 ))]

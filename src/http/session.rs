@@ -16,9 +16,10 @@ use super::{
     caller::{Caller, bearer, from_own_page, verified},
     extract::OptionalJson,
     problem::Problem,
+    sign_in_link,
 };
 use crate::{
-    auth::{AuthError, SESSION_COOKIE, TicketsError},
+    auth::{AuthError, Principal, SESSION_COOKIE, TicketsError},
     events::time::Timestamp,
 };
 
@@ -30,6 +31,8 @@ const TICKETS_RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct SessionBody {
     /// The JWT; may be sent as `Authorization: Bearer` instead.
     token: Option<String>,
+    /// The code of a sign-in link, instead of a token.
+    link: Option<String>,
 }
 
 /// Who is signed in now.
@@ -47,6 +50,27 @@ pub(super) struct Session {
     expires_at: Timestamp,
 }
 
+impl Session {
+    fn of(principal: &Principal) -> Self {
+        let held = [
+            ("superuser", principal.superuser),
+            ("creator", principal.creator),
+            ("auditor", principal.auditor),
+        ];
+        Self {
+            sub: principal.id.to_string(),
+            name: principal.name.as_deref().map(str::to_owned),
+            roles: held
+                .into_iter()
+                .filter_map(|(role, has)| has.then_some(role))
+                .collect(),
+            event_id: principal.door.map(|(gathering, _)| gathering),
+            door_role: principal.door.map(|(_, role)| role),
+            expires_at: principal.expires_at,
+        }
+    }
+}
+
 /// Goes into `?ticket=` of a stream.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ticket {
@@ -57,7 +81,7 @@ pub(super) struct Ticket {
 
 /// Sign in: puts the token into a cookie
 ///
-/// `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
+/// The token itself, or the code of a link from `POST /api/session/link`. `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
 #[utoipa::path(post, path = "/api/session", tag = "session", request_body = Option<SessionBody>, responses(
     (status = 200, description = "Signed in; sets the cookie", body = Session),
 ))]
@@ -77,33 +101,34 @@ pub(super) async fn sign_in(
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    let token = body
-        .token
-        .as_deref()
-        .or_else(|| authorization.and_then(bearer))
-        .ok_or(AuthError::Missing)?;
+    let token = match (body.link, body.token) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::field("link", "give a link or a token, not both"));
+        }
+        (Some(link), None) => sign_in_link::redeem(&app, &link)?,
+        (None, Some(token)) => token,
+        (None, None) => authorization
+            .and_then(bearer)
+            .ok_or(AuthError::Missing)?
+            .to_owned(),
+    };
     let now = Timestamp::now();
-    let principal = verified(&app, token, now)?;
+    let principal = verified(&app, &token, now)?;
     let seconds = (principal.expires_at.0 - now.0).max(0) / 1_000_000;
-    let cookie = cookie(token, seconds, &headers)?;
-    let held = [
-        ("superuser", principal.superuser),
-        ("creator", principal.creator),
-        ("auditor", principal.auditor),
-    ];
-    let mut response = answer::ok(&Session {
-        sub: principal.id.to_string(),
-        name: principal.name.as_deref().map(str::to_owned),
-        roles: held
-            .into_iter()
-            .filter_map(|(role, has)| has.then_some(role))
-            .collect(),
-        event_id: principal.door.map(|(gathering, _)| gathering),
-        door_role: principal.door.map(|(_, role)| role),
-        expires_at: principal.expires_at,
-    })?;
+    let cookie = cookie(&token, seconds, &headers)?;
+    let mut response = answer::ok(&Session::of(&principal))?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Who is signed in
+///
+/// What `POST` answered, for whoever calls, by cookie or by header: a page that is loaded anew asks here.
+#[utoipa::path(get, path = "/api/session", tag = "session", responses(
+    (status = 200, description = "Who is signed in", body = Session),
+))]
+pub(super) async fn show(caller: Caller) -> Result<Response, Problem> {
+    answer::ok(&Session::of(&caller.principal))
 }
 
 /// Sign out: takes the cookie away

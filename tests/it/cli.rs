@@ -218,6 +218,8 @@ fn a_demo_shows_a_crowd_stops_when_asked_and_goes_on_the_next_time() {
     ] {
         let mut demo = Demo::start(&data);
         demo.read_until(beginning);
+        let link = demo.read_until("/sign-in#link=");
+        follow_twice(link.trim());
         let token = demo.read_until("export DOORBOOK_TOKEN=");
         demo.read_until("→ in");
         let (rest, log) = demo.stop();
@@ -231,6 +233,19 @@ fn a_demo_shows_a_crowd_stops_when_asked_and_goes_on_the_next_time() {
     }
     let verified = doorbook(&["verify", "--data", data.to_str().unwrap()], None);
     assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+}
+
+/// As the page behind it does, in two browsers.
+fn follow_twice(link: &str) {
+    let (page, code) = link.split_once("#link=").unwrap();
+    let session = page.replace("/sign-in", "/api/session");
+    for _ in 0..2 {
+        let mut signed_in = ureq::post(&session)
+            .send_json(serde_json::json!({"link": code}))
+            .unwrap();
+        let who: Value = signed_in.body_mut().read_json().unwrap();
+        assert_eq!(who["roles"], serde_json::json!(["superuser"]));
+    }
 }
 
 #[test]

@@ -69,6 +69,10 @@ mod log_moving;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod panics;
 #[cfg(test)]
 mod process;
@@ -80,6 +84,8 @@ mod pure_folds;
 mod raw_stream;
 #[cfg(test)]
 mod rebuilds;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! `doorbook serve`: the server until it is asked to stop.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use doorbook::{
     config::ServeArgs,
     events::log::OpenError,
+    http::pages,
     server::{self, RunError, Server, Shutdown, StartError},
     telemetry,
 };
@@ -20,8 +23,26 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         let address = listener.local_addr().map_err(Failure::unreachable)?;
         let server = Server::open(config).await.map_err(start_failure)?;
         tracing::info!(%address, "listening");
+        if pages::built() {
+            tracing::info!("the pages are at http://{}/", reachable(address));
+        } else {
+            tracing::info!(
+                "no pages: this binary was built without them; `make web`, then build again"
+            );
+        }
         server.serve(listener, shutdown).await.map_err(run_failure)
     })
+}
+
+/// An address that this machine can call: a server on every address is reached through the loopback.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 pub(crate) fn run_failure(error: RunError) -> Failure {

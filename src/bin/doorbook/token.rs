@@ -10,7 +10,7 @@ use doorbook::{
 };
 use serde_json::json;
 
-use crate::{failure::Failure, output};
+use crate::{failure::Failure, output, server::Server};
 
 const SECRET_VARIABLE: &str = "DOORBOOK_JWT_SECRET";
 const TTL_DEFAULT: &str = "12h";
@@ -48,7 +48,10 @@ pub(crate) struct TokenArgs {
     /// Data directory whose secret signs
     #[arg(long, value_name = "DIR", env = "DOORBOOK_DATA")]
     data: Option<PathBuf>,
-    /// Print {token, expires_at}
+    /// Print a link that signs a browser in once, instead of the token; asks the server for it
+    #[arg(long, value_name = "URL")]
+    link: Option<String>,
+    /// Print {token, expires_at}, or {link, expires_at}
     #[arg(long)]
     json: bool,
 }
@@ -79,10 +82,27 @@ pub(crate) fn run(args: TokenArgs) -> Result<(), Failure> {
     claims.event_id = args.event;
     claims.door_role = args.door_role.map(Door::role);
     let token = auth::mint(secret.as_bytes(), &claims).map_err(Failure::check)?;
+    if let Some(server) = args.link {
+        return print_link(&server, &token, args.json);
+    }
     if args.json {
         output::json(&json!({"token": token, "expires_at": expires_at}))
     } else {
         output::data(token)
+    }
+}
+
+/// The server takes the token as the caller's own, so it must have the same secret.
+fn print_link(url: &str, token: &str, as_json: bool) -> Result<(), Failure> {
+    let issued = Server::new(url, token)?.post("/api/session/link", &json!({}))?;
+    let answer = issued.good()?;
+    let (code, expires_at) = (answer["link"].as_str(), &answer["expires_at"]);
+    let base = url.trim_end_matches('/');
+    let link = format!("{base}/sign-in#link={}", code.unwrap_or_default());
+    if as_json {
+        output::json(&json!({"link": link, "expires_at": expires_at}))
+    } else {
+        output::data(link)
     }
 }
 

@@ -1,13 +1,17 @@
-//! What the demo prints first: commands to paste into another terminal. The tokens in them go to stdout only,
-//! never to the log.
+//! What the demo prints first: a link to open in a browser, and commands to paste into another terminal. The
+//! tokens in them go to stdout only, never to the log.
 
 use std::path::Path;
+
+use doorbook::http::pages;
 
 use super::people;
 use crate::{failure::Failure, output};
 
 pub(super) struct Invitation<'a> {
     pub(super) base: &'a str,
+    /// The code of a link that signs in as a superuser.
+    pub(super) link: &'a str,
     pub(super) data: &'a Path,
     pub(super) gathering: &'a str,
     pub(super) continued: bool,
@@ -22,6 +26,7 @@ impl Invitation<'_> {
     pub(super) fn print(&self) -> Result<(), Failure> {
         let Self {
             base,
+            link,
             data,
             gathering,
             people,
@@ -34,6 +39,11 @@ impl Invitation<'_> {
         } else {
             "The doors open in a moment; early birds are turned away until then."
         };
+        let pages = if pages::built() {
+            ""
+        } else {
+            "  (not in this binary: it was built without its pages; `make web`, then build again)\n"
+        };
         let data = data.display();
         let program = std::env::args()
             .next()
@@ -44,7 +54,11 @@ impl Invitation<'_> {
             "doorbook demo: {people} invented guests, three gates, at {base} (data in {data}, kept)
 {beginning} Ctrl-C stops; the same command continues.
 
-Paste into another terminal:
+Open in a browser; the link signs you in, as often as you like until the demo stops:
+
+  {base}/sign-in#link={link}
+{pages}
+Or paste into another terminal:
 
   export DOORBOOK_TOKEN={token}
   export STEWARD_TOKEN={steward_token}

@@ -28,6 +28,7 @@ use doorbook::{
     server::{self, Shutdown, StartError},
     telemetry,
 };
+use serde_json::json;
 
 use self::{
     crowd::Crowd,
@@ -115,17 +116,19 @@ fn evening(
     secret: &Secret,
     stop: &Receiver<()>,
 ) -> Result<(), Failure> {
-    let base = format!("http://{}", reachable(address));
+    let base = format!("http://{}", serve::reachable(address));
     let token = superuser_token(secret)?;
     let server = Server::new(&base, &token)?;
     if !wait_until_ready(&server, stop)? {
         return Ok(());
     }
     let opens_in_seconds = seconds_of_life(crowd::OPENING_MS, args.speed);
+    let link = sign_in_link(&server)?;
     let setting = setting::prepare(&server, args.people, opens_in_seconds)?;
     let gathering: GatheringId = setting.gathering.parse().map_err(Failure::check)?;
     Invitation {
         base: &base,
+        link: &link,
         data: &args.data,
         gathering: &setting.gathering,
         continued: setting.continued,
@@ -250,6 +253,14 @@ fn wait_until_ready(server: &Server, stop: &Receiver<()>) -> Result<bool, Failur
     }
 }
 
+/// The code of a link that lasts as long as the tokens do: all of this is invented.
+fn sign_in_link(server: &Server) -> Result<String, Failure> {
+    let asked = json!({"uses": auth::LINK_USES_MAX, "minutes": TOKEN_SECONDS / 60});
+    let answer = server.post("/api/session/link", &asked)?;
+    let link = answer.good()?["link"].as_str().map(str::to_owned);
+    link.ok_or_else(|| Failure::check(anyhow::anyhow!("the server's answer holds no link")))
+}
+
 fn superuser_token(secret: &Secret) -> Result<String, Failure> {
     let mut claims = Claims::new("demo", Timestamp::now().plus_seconds(TOKEN_SECONDS));
     claims.roles = vec!["superuser".to_owned()];
@@ -269,17 +280,6 @@ fn door_token(
     claims.event_id = Some(gathering);
     claims.door_role = Some(role);
     auth::mint(secret.as_bytes(), &claims).map_err(Failure::check)
-}
-
-/// An address that this machine can call: a server on every address is reached through the loopback.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 fn taken(error: StartError, listen: SocketAddr) -> Failure {

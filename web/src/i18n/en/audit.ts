@@ -1,0 +1,5 @@
+// Texts of audit/.
+
+export const audit = {
+  title: 'Auditor’s desk',
+};
