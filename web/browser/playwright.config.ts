@@ -8,6 +8,7 @@ import { BROWSER_ARGUMENTS, chromiumPath, OUT } from './harness/surroundings.ts'
 export default defineConfig({
   testDir: 'specs',
   outputDir: `${OUT}/results`,
+  preserveOutput: 'failures-only',
   workers: 1,
   fullyParallel: false,
   retries: 0,

@@ -19,7 +19,9 @@ export const QUICK = process.env['DOORBOOK_QUICK'] === '1';
 
 export const test = stage.extend<{ measured: (figure: Figure) => void }>({
   measured: async ({}, use, info) => {
-    await use((figure) => info.annotations.push({ type: FIGURE, description: JSON.stringify(figure) }));
+    await use((figure) =>
+      info.annotations.push({ type: FIGURE, description: JSON.stringify(figure) }),
+    );
   },
 });
 

@@ -17,10 +17,16 @@ const SCRIPT_KB_MAX = 120;
 const USABLE_MS_MAX = 1_000;
 
 test.beforeEach(async ({ desk }) => {
-  for (let at = 0; at < GATHERINGS; at += 1) await night(desk, { name: `Concert ${at + 1}`, people: PEOPLE, seed: at + 1 });
+  for (let at = 0; at < GATHERINGS; at += 1)
+    await night(desk, { name: `Concert ${at + 1}`, people: PEOPLE, seed: at + 1 });
 });
 
-test('the first page: scripts over the wire, and the first usable screen', async ({ browser, doorbook, organizer, measured }) => {
+test('the first page: scripts over the wire, and the first usable screen', async ({
+  browser,
+  doorbook,
+  organizer,
+  measured,
+}) => {
   const scripts: number[] = [];
   const usable: number[] = [];
   let files = 0;
@@ -47,14 +53,19 @@ test('the first page: scripts over the wire, and the first usable screen', async
 });
 
 /** A visit by somebody who is signed in and has nothing in the cache. */
-async function visited(browser: Browser, doorbook: Doorbook, who: Claims): Promise<{ script_bytes: number; script_files: number; usable_ms: number }> {
+async function visited(
+  browser: Browser,
+  doorbook: Doorbook,
+  who: Claims,
+): Promise<{ script_bytes: number; script_files: number; usable_ms: number }> {
   const context = await browser.newContext({ baseURL: doorbook.url });
   await signIn(context, doorbook, who);
   const page = await context.newPage();
   const devtools = await context.newCDPSession(page);
   const scripts = await scriptsOf(devtools);
   await page.addInitScript(() => {
-    const readable = (): boolean => /\d/.test(document.querySelector('[data-testid="count-registered"]')?.textContent ?? '');
+    const readable = (): boolean =>
+      /\d/.test(document.querySelector('[data-testid="count-registered"]')?.textContent ?? '');
     const watch = (): void => {
       // The frame after the one in which they are there has painted them.
       if (readable()) requestAnimationFrame(() => performance.mark('usable'));

@@ -13,7 +13,14 @@ for (const [where, path] of [
   ['the dashboard', () => '/'],
   ['the page of a gathering', (id: string) => `/gatherings/${id}`],
 ] as const) {
-  test(`a scan is seen on ${where}`, async ({ page, context, doorbook, desk, organizer, measured }) => {
+  test(`a scan is seen on ${where}`, async ({
+    page,
+    context,
+    doorbook,
+    desk,
+    organizer,
+    measured,
+  }) => {
     const { gathering, people } = await invited(desk, { people: SCANS + 10 });
     await signIn(context, doorbook, organizer);
     await page.goto(path(gathering.id));

@@ -8,7 +8,14 @@ import { Agent, request } from 'node:http';
 const CONNECTIONS = 16;
 const TICK_MS = 5;
 
-const { url, token, event_id: eventId, codes, per_second: perSecond, seconds } = JSON.parse(await text(process.stdin));
+const {
+  url,
+  token,
+  event_id: eventId,
+  codes,
+  per_second: perSecond,
+  seconds,
+} = JSON.parse(await text(process.stdin));
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 const totals = { sent: 0, admitted: 0, failed: 0, slowest_ms: 0, seconds: 0 };
 
@@ -16,7 +23,7 @@ const began = performance.now();
 await new Promise((done) => {
   const tick = setInterval(() => {
     const passed = Math.min((performance.now() - began) / 1_000, seconds);
-    for (const due = Math.floor(passed * perSecond); totals.sent < due; ) send(totals.sent++);
+    for (const due = Math.floor(passed * perSecond); totals.sent < due;) send(totals.sent++);
     if (passed < seconds) return;
     clearInterval(tick);
     done();
@@ -34,11 +41,21 @@ function send(at) {
     scan_id: randomUUID(),
     gate: `Gate ${(at % 4) + 1}`,
   });
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const headers = {
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  };
   const sentAt = performance.now();
-  const asked = request(`${url}/api/events/${eventId}/scan/`, { method: 'POST', agent, headers }, (answer) => {
-    text(answer).then((said) => ended(answer.statusCode === 200 && JSON.parse(said).outcome !== 'refused', sentAt));
-  });
+  const asked = request(
+    `${url}/api/events/${eventId}/scan/`,
+    { method: 'POST', agent, headers },
+    (answer) => {
+      text(answer).then((said) =>
+        ended(answer.statusCode === 200 && JSON.parse(said).outcome !== 'refused', sentAt),
+      );
+    },
+  );
   asked.on('error', () => ended(false, sentAt));
   asked.end(body);
 }

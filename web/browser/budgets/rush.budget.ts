@@ -22,17 +22,36 @@ interface Frames {
   long_tasks: number[];
 }
 
-test(`${PER_SECOND} scans a second on a list of ${PEOPLE}`, async ({ page, context, doorbook, desk, organizer, measured }) => {
-  const { gathering, people } = await invited(desk, { people: PEOPLE, details: { capacity: PEOPLE * 2 } });
+test(`${PER_SECOND} scans a second on a list of ${PEOPLE}`, async ({
+  page,
+  context,
+  doorbook,
+  desk,
+  organizer,
+  measured,
+}) => {
+  const { gathering, people } = await invited(desk, {
+    people: PEOPLE,
+    details: { capacity: PEOPLE * 2 },
+  });
   const codes = people.map(({ code }) => code);
-  await desk.scanBatch(gathering.id, codes.map((code) => ({ code, direction: 'in', scan_id: `arrival-${code}`, gate: GATES[0] })));
+  await desk.scanBatch(
+    gathering.id,
+    codes.map((code) => ({ code, direction: 'in', scan_id: `arrival-${code}`, gate: GATES[0] })),
+  );
   await signIn(context, doorbook, organizer);
   await page.goto(`/gatherings/${gathering.id}`);
   await page.locator('[data-testid="freshness"][data-state="live"]').waitFor();
   await page.getByTestId('people-list').scrollIntoViewIfNeeded();
   const devtools = await context.newCDPSession(page);
 
-  const what = { url: doorbook.url, token: doorbook.token(organizer), event_id: gathering.id, codes, per_second: PER_SECOND };
+  const what = {
+    url: doorbook.url,
+    token: doorbook.token(organizer),
+    event_id: gathering.id,
+    codes,
+    per_second: PER_SECOND,
+  };
   await load({ ...what, seconds: WARM_UP_SECONDS });
   const before = await heapBytes(devtools);
   const frames = await watchFrames(page);
@@ -80,7 +99,9 @@ async function watchFrames(page: Page): Promise<() => Promise<Frames>> {
       if (on) requestAnimationFrame(frame);
     };
     requestAnimationFrame(frame);
-    const tasks = new PerformanceObserver((list) => frames.long_tasks.push(...list.getEntries().map(({ duration }) => duration)));
+    const tasks = new PerformanceObserver((list) =>
+      frames.long_tasks.push(...list.getEntries().map(({ duration }) => duration)),
+    );
     tasks.observe({ type: 'longtask' });
     const end = (): Frames => {
       on = false;

@@ -19,11 +19,14 @@ class Table implements Reporter {
 
   onTestEnd(test: TestCase, result: TestResult): void {
     for (const { type, description } of result.annotations) {
-      if (type === FIGURE && description !== undefined) this.#figures.push(JSON.parse(description) as Figure);
+      if (type === FIGURE && description !== undefined)
+        this.#figures.push(JSON.parse(description) as Figure);
     }
     if (result.status === 'passed') return;
     this.#broken = true;
-    process.stderr.write(`could not be measured: ${test.title}\n${result.errors.map(({ message }) => message).join('\n')}\n`);
+    process.stderr.write(
+      `could not be measured: ${test.title}\n${result.errors.map(({ message }) => message).join('\n')}\n`,
+    );
   }
 
   onError(error: { message?: string }): void {
@@ -33,11 +36,20 @@ class Table implements Reporter {
 
   onEnd(): Promise<{ status: FullResult['status'] }> {
     const build = BINARY.includes('/release/') ? 'release' : 'debug';
-    const rows = this.#figures.map((one) => [one.what, amount(one.figure, one), `≤ ${amount(one.reach_max, one)}`, verdict(one), one.note]);
+    const rows = this.#figures.map((one) => [
+      one.what,
+      amount(one.figure, one),
+      `≤ ${amount(one.reach_max, one)}`,
+      verdict(one),
+      one.note,
+    ]);
     process.stdout.write(table([['what', 'figure', 'reach', '', 'how'], ...rows]));
     mkdirSync(OUT, { recursive: true });
     const at = new Date().toISOString();
-    writeFileSync(join(OUT, 'budgets.json'), `${JSON.stringify({ at, build, quick: QUICK, figures: this.#figures }, null, 2)}\n`);
+    writeFileSync(
+      join(OUT, 'budgets.json'),
+      `${JSON.stringify({ at, build, quick: QUICK, figures: this.#figures }, null, 2)}\n`,
+    );
     const missed = !QUICK && !this.#figures.every(met);
     return Promise.resolve({ status: this.#broken || missed ? 'failed' : 'passed' });
   }
@@ -48,7 +60,8 @@ function verdict(figure: Figure): string {
   return met(figure) ? 'met' : 'MISSED';
 }
 
-const amount = (value: number, { unit }: Figure): string => `${Number.isInteger(value) ? value : value.toFixed(1)} ${unit}`;
+const amount = (value: number, { unit }: Figure): string =>
+  `${Number.isInteger(value) ? value : value.toFixed(1)} ${unit}`;
 
 /** As Markdown, so that it can be pasted where figures are kept. */
 function table(rows: readonly (readonly string[])[]): string {

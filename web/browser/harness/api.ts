@@ -84,7 +84,11 @@ export class Api {
     if (asked.type !== undefined) headers['content-type'] = asked.type;
     if (asked.key !== undefined) headers['idempotency-key'] = asked.key;
     const body = asked.text ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
-    return fetch(this.#doorbook.url + path, { method, headers, ...(body !== undefined && { body }) });
+    return fetch(this.#doorbook.url + path, {
+      method,
+      headers,
+      ...(body !== undefined && { body }),
+    });
   }
 
   async ok<T>(method: string, path: string, asked: Asked = {}): Promise<T> {
@@ -108,7 +112,9 @@ export class Api {
   }
 
   createGathering(name: string, more: Record<string, unknown> = {}): Promise<Gathering> {
-    return this.ok('POST', '/api/events/', { body: { name, start_date: '2026-05-01T18:00:00Z', time_zone: 'Europe/Berlin', ...more } });
+    return this.ok('POST', '/api/events/', {
+      body: { name, start_date: '2026-05-01T18:00:00Z', time_zone: 'Europe/Berlin', ...more },
+    });
   }
 
   gathering(id: string, asOf?: number): Promise<Gathering> {
@@ -140,7 +146,11 @@ export class Api {
     const done: ScanResult[] = [];
     for (let at = 0; at < scans.length; at += PAGE_MAX) {
       const part = scans.slice(at, at + PAGE_MAX);
-      const { results } = await this.ok<{ results: ScanResult[] }>('POST', `/api/events/${id}/scan/batch/`, { body: { scans: part } });
+      const { results } = await this.ok<{ results: ScanResult[] }>(
+        'POST',
+        `/api/events/${id}/scan/batch/`,
+        { body: { scans: part } },
+      );
       done.push(...results);
     }
     return done;
@@ -150,7 +160,11 @@ export class Api {
     const all: T[] = [];
     let after: string | number | null = null;
     do {
-      const asked = new URLSearchParams({ ...query, limit: String(PAGE_MAX), ...(after !== null && { after: String(after) }) });
+      const asked = new URLSearchParams({
+        ...query,
+        limit: String(PAGE_MAX),
+        ...(after !== null && { after: String(after) }),
+      });
       const page: Page<T> = await this.ok('GET', `${path}?${asked.toString()}`);
       all.push(...page.results);
       after = page.next;

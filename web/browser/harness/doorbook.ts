@@ -24,7 +24,10 @@ export class Doorbook {
   #process: ChildProcess | undefined;
 
   private constructor() {
-    if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: cargo build makes it, or DOORBOOK names one`);
+    if (!existsSync(BINARY))
+      throw new Error(
+        `there is no server at ${BINARY}: cargo build makes it, or DOORBOOK names one`,
+      );
     mkdirSync(OUT, { recursive: true });
     this.data = mkdtempSync(join(OUT, 'data-'));
   }
@@ -70,10 +73,14 @@ export class Doorbook {
 
   async #spawn(listen: string): Promise<void> {
     const environment = { PATH: process.env['PATH'], DOORBOOK_JWT_SECRET: this.secret };
-    const child = spawn(BINARY, ['serve', '--data', this.data, '--listen', listen, '--drain-seconds', '1'], {
-      env: environment,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const child = spawn(
+      BINARY,
+      ['serve', '--data', this.data, '--listen', listen, '--drain-seconds', '1'],
+      {
+        env: environment,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     this.#process = child;
     this.url = await this.#address(child);
     await this.#ready();
@@ -83,7 +90,10 @@ export class Doorbook {
     const { stderr } = child;
     if (stderr === null) throw new Error('the server was started without a voice');
     return new Promise((found, failed) => {
-      const timeout = setTimeout(() => failed(this.#broken('it did not listen in time')), START_MS_MAX);
+      const timeout = setTimeout(
+        () => failed(this.#broken('it did not listen in time')),
+        START_MS_MAX,
+      );
       child.once('error', failed);
       child.once('exit', (code, signal) => failed(this.#broken(`it ended with ${signal ?? code}`)));
       createInterface({ input: stderr }).on('line', (line) => {

@@ -3,9 +3,9 @@
 
 import { randomUUID } from 'node:crypto';
 
-import type { Api, Gathering, Scan, ScanResult } from './api.ts';
+import type { Api, Gathering, Participant, Scan, ScanResult } from './api.ts';
 import { Chance } from './chance.ts';
-import { attendeeList, person, type Person } from './people.ts';
+import { attendeeList, person, ticketCode, type Person } from './people.ts';
 
 export const GATES = ['North gate', 'South gate', 'Garden'] as const;
 
@@ -24,19 +24,31 @@ export interface Night {
   gathering: Gathering;
   prefix: string;
   people: Person[];
+  /** The first on the list, whose name is markup. */
+  someone: Participant;
+  /** The last offset of the invitations. */
+  invitedAt: number;
   /** The last offset of the night. */
   offset: number;
 }
 
 /** A gathering with an imported list, at which nobody has arrived yet. */
 export async function invited(api: Api, plan: Plan = {}): Promise<Night> {
-  const gathering = await api.createGathering(plan.name ?? 'Midsummer concert', { capacity: 500, ...plan.details });
+  const gathering = await api.createGathering(plan.name ?? 'Midsummer concert', {
+    capacity: 500,
+    ...plan.details,
+  });
   const prefix = gathering.id.slice(-8).toUpperCase();
   const people = Array.from({ length: plan.people ?? 60 }, (_, at) => person(prefix, at));
   const { rejected } = await api.importCsv(gathering.id, attendeeList(people));
-  if (rejected.length > 0) throw new Error(`the list was not taken: ${JSON.stringify(rejected.slice(0, 3))}`);
+  if (rejected.length > 0)
+    throw new Error(`the list was not taken: ${JSON.stringify(rejected.slice(0, 3))}`);
   const { offset } = await api.gathering(gathering.id);
-  return { gathering, prefix, people, offset };
+  const someone = await api.ok<Participant>(
+    'GET',
+    `/api/events/participants/${ticketCode(prefix, 0)}/`,
+  );
+  return { gathering, prefix, people, someone, invitedAt: offset, offset };
 }
 
 /** The same after some hours. */
@@ -86,8 +98,13 @@ async function mistakes(api: Api, { gathering, people }: Night): Promise<void> {
   await api.surely(`/api/events/participants/${mistaken}/undo/`, { reason: 'wrong person' });
 }
 
-export function arrival(code: string, gate: string = GATES[0], direction: 'in' | 'out' = 'in'): Scan {
+export function arrival(
+  code: string,
+  gate: string = GATES[0],
+  direction: 'in' | 'out' = 'in',
+): Scan {
   return { code, direction, scan_id: randomUUID(), gate, device: 'reader-1' };
 }
 
-export const admit = (api: Api, id: string, code: string, gate?: string): Promise<ScanResult> => api.scan(id, arrival(code, gate));
+export const admit = (api: Api, id: string, code: string, gate?: string): Promise<ScanResult> =>
+  api.scan(id, arrival(code, gate));

@@ -10,20 +10,89 @@ export interface Person {
 }
 
 const FIRST = [
-  'Aaliyah', 'Ana Sofía', 'Anaïs', 'Ngọc Ánh', 'Åsa', 'Babajide', 'Björn', 'Chiara', 'Dmitri', 'Đorđe', 'Émile', 'Erdoğan',
-  'Fatoumata', 'François', 'Gülşen', 'Hana', 'Ingrid', 'Jiří', 'João', 'Kwame', 'Layla', 'Łukasz', 'Mei-Ling', 'Niamh',
-  'Øyvind', 'Priya', 'Quang', 'Ruairí', 'Søren', 'Thandiwe', 'Ülkü', 'Wanjiru', 'Yūki', 'Zoë', 'Ольга', 'Γιώργος', '美咲', 'سلمى',
+  'Aaliyah',
+  'Ana Sofía',
+  'Anaïs',
+  'Ngọc Ánh',
+  'Åsa',
+  'Babajide',
+  'Björn',
+  'Chiara',
+  'Dmitri',
+  'Đorđe',
+  'Émile',
+  'Erdoğan',
+  'Fatoumata',
+  'François',
+  'Gülşen',
+  'Hana',
+  'Ingrid',
+  'Jiří',
+  'João',
+  'Kwame',
+  'Layla',
+  'Łukasz',
+  'Mei-Ling',
+  'Niamh',
+  'Øyvind',
+  'Priya',
+  'Quang',
+  'Ruairí',
+  'Søren',
+  'Thandiwe',
+  'Ülkü',
+  'Wanjiru',
+  'Yūki',
+  'Zoë',
+  'Ольга',
+  'Γιώργος',
+  '美咲',
+  'سلمى',
 ] as const;
 const LAST = [
-  'Åkerström', 'Baptiste', 'Bello', 'Castañeda', 'Çelik', 'Chaudhary', 'D’Angelo', 'Dvořák', 'El-Amin', 'Fernández', 'Grünwald',
-  'Hakimi', 'Ibáñez', 'Jóhannsdóttir', 'Kaczyński', 'Khumalo', 'Lefèvre', 'MacGregor', 'Müller', 'Nakamura', 'Nguyễn', 'Novák',
-  'Ó Briain', 'Papadopoulou', 'Quispe', 'Sørensen', 'Tanaka', 'Uzun', 'Vasquez', 'Weiß', 'Yılmaz',
+  'Åkerström',
+  'Baptiste',
+  'Bello',
+  'Castañeda',
+  'Çelik',
+  'Chaudhary',
+  'D’Angelo',
+  'Dvořák',
+  'El-Amin',
+  'Fernández',
+  'Grünwald',
+  'Hakimi',
+  'Ibáñez',
+  'Jóhannsdóttir',
+  'Kaczyński',
+  'Khumalo',
+  'Lefèvre',
+  'MacGregor',
+  'Müller',
+  'Nakamura',
+  'Nguyễn',
+  'Novák',
+  'Ó Briain',
+  'Papadopoulou',
+  'Quispe',
+  'Sørensen',
+  'Tanaka',
+  'Uzun',
+  'Vasquez',
+  'Weiß',
+  'Yılmaz',
 ] as const;
 const TICKETS = ['Standard', 'Standard', 'Standard', 'Student', 'Speaker', 'Press'] as const;
 
-export const MARKUP = { first_name: '<img src=x onerror=alert(1)>', last_name: '<b>Bold</b> & "Co"' };
+export const MARKUP = {
+  first_name: '<img src=x onerror=alert(1)>',
+  last_name: '<b>Bold</b> & "Co"',
+};
 export const FORMULA = { first_name: '=HYPERLINK("https://example.org")', last_name: '+1+1' };
-export const LONG = { first_name: 'Maximiliane-Friederike Alexandra Konstantina', last_name: 'Freifrau von und zu Hohenlohe-Schillingsfürst-Waldenburg' };
+export const LONG = {
+  first_name: 'Maximiliane-Friederike Alexandra Konstantina',
+  last_name: 'Freifrau von und zu Hohenlohe-Schillingsfürst-Waldenburg',
+};
 /** One word that no line holds. */
 export const UNBROKEN = { first_name: 'Xóchitl'.repeat(12), last_name: 'Iñárritu' };
 
@@ -43,10 +112,12 @@ export function person(prefix: string, at: number): Person {
   };
 }
 
-export const ticketCode = (prefix: string, at: number): string => `${prefix}-${String(at + 1).padStart(5, '0')}`;
+export const ticketCode = (prefix: string, at: number): string =>
+  `${prefix}-${String(at + 1).padStart(5, '0')}`;
 
 export function attendeeList(people: readonly Person[]): string {
   const quoted = (value: string): string => `"${value.replaceAll('"', '""')}"`;
-  const line = (one: Person): string => [one.first_name, one.last_name, one.email, one.code, one.ticket_type].map(quoted).join(',');
+  const line = (one: Person): string =>
+    [one.first_name, one.last_name, one.email, one.code, one.ticket_type].map(quoted).join(',');
   return ['first_name,last_name,email,code,ticket_type', ...people.map(line), ''].join('\r\n');
 }

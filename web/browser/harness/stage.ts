@@ -32,17 +32,20 @@ export const test = base.extend<Stage, { doorbook: Doorbook }>({
   ],
   baseURL: async ({ doorbook }, use) => use(doorbook.url),
   api: async ({ doorbook }, use) => use(new Api(doorbook, SUPERUSER)),
-  organizer: async ({}, use, info) => use({ sub: `organizer-${info.testId}`, name: 'Olga Organizer', roles: ['creator'] }),
+  organizer: async ({}, use, info) =>
+    use({ sub: `organizer-${info.testId}`, name: 'Olga Organizer', roles: ['creator'] }),
   desk: async ({ doorbook, organizer }, use) => use(new Api(doorbook, organizer)),
   complaints: [
     async ({ context, doorbook }, use, info) => {
       const complaints: string[] = [];
       context.on('weberror', (error) => complaints.push(`thrown: ${error.error().message}`));
       context.on('console', (message) => {
-        if (['error', 'warning'].includes(message.type()) && !OF_THE_NETWORK.test(message.text())) complaints.push(`console: ${message.text()}`);
+        if (['error', 'warning'].includes(message.type()) && !OF_THE_NETWORK.test(message.text()))
+          complaints.push(`console: ${message.text()}`);
       });
       await use(complaints);
-      if (info.status !== info.expectedStatus) await info.attach('server', { body: doorbook.said.join('\n'), contentType: 'text/plain' });
+      if (info.status !== info.expectedStatus)
+        await info.attach('server', { body: doorbook.said.join('\n'), contentType: 'text/plain' });
       expect(complaints, 'nothing thrown and nothing complained of in the page').toEqual([]);
     },
     { auto: true },
@@ -52,14 +55,22 @@ export const test = base.extend<Stage, { doorbook: Doorbook }>({
 export { expect };
 
 /** By cookie, as the pages themselves do it; the token is seen by no page. */
-export async function signIn(context: BrowserContext, doorbook: Doorbook, who: Claims | string): Promise<void> {
+export async function signIn(
+  context: BrowserContext,
+  doorbook: Doorbook,
+  who: Claims | string,
+): Promise<void> {
   const token = typeof who === 'string' ? who : doorbook.token(who);
   const answer = await context.request.post(`${doorbook.url}/api/session`, { data: { token } });
   expect(answer.status(), 'signed in').toBe(200);
 }
 
 /** A page in its own window: other people's screens. */
-export async function elsewhere(page: Page, doorbook: Doorbook, who: Claims | string): Promise<Page> {
+export async function elsewhere(
+  page: Page,
+  doorbook: Doorbook,
+  who: Claims | string,
+): Promise<Page> {
   const browser = page.context().browser();
   if (browser === null) throw new Error('the page has no browser');
   const context = await browser.newContext({ baseURL: doorbook.url });

@@ -16,7 +16,11 @@ export const PICTURES = join(REPOSITORY, 'docs/pages');
 export const UPDATE_PICTURES = process.env['DOORBOOK_UPDATE'] === '1';
 
 /** Chromium as root has no sandbox to enter. */
-export const BROWSER_ARGUMENTS = ['--disable-gpu', '--disable-dev-shm-usage', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])];
+export const BROWSER_ARGUMENTS = [
+  '--disable-gpu',
+  '--disable-dev-shm-usage',
+  ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+];
 
 export function chromiumPath(): string {
   const named = process.env['CHROMIUM'];
@@ -24,6 +28,7 @@ export function chromiumPath(): string {
   const folders = ['/usr/bin', ...(process.env['PATH'] ?? '').split(delimiter)];
   const places = BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name)));
   const found = places.find((place) => existsSync(place));
-  if (found === undefined) throw new Error('there is no Chromium: make prepare installs it, or CHROMIUM names one');
+  if (found === undefined)
+    throw new Error('there is no Chromium: make prepare installs it, or CHROMIUM names one');
   return found;
 }
