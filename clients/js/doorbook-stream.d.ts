@@ -1,5 +1,5 @@
-// The types of doorbook-stream.js, and of the messages of doorbook's live streams. Fields of the contract
-// only: a server may send more, and types that are not here (`UnknownMessage`).
+// The types of doorbook-stream.js, and of the messages of doorbook's live streams. A later server may send
+// more fields, and types that are not here: ignore them.
 
 /** RFC 3339, UTC, with `Z`. */
 export type Timestamp = string;
@@ -46,6 +46,18 @@ export interface Occupancy {
   capacity: number | null;
 }
 
+/** What was unusual about a scan that was recorded all the same. */
+export interface ScanWarning {
+  /** The refusal code of the rule, or `over_capacity`, `overridden`, `device_gap`, `clock_ahead`. */
+  code: string;
+  detail: string;
+  /** Of `overridden`: the refusal. */
+  rule?: string;
+  /** Of `device_gap`: the device's last scan that arrived before this one, and this one. */
+  last_seq?: number;
+  this_seq?: number;
+}
+
 /** First message of a gathering's stream, when no start was asked for or it could not be honoured. */
 export interface CheckinInitialData {
   type: 'initial_data';
@@ -72,6 +84,8 @@ export interface ScanUpdate {
   gate: string | null;
   offset: Offset;
   occupancy: Occupancy;
+  /** What an offline fact broke, among others. */
+  warnings: ScanWarning[];
 }
 
 export interface ParticipantRegistered {
@@ -79,14 +93,16 @@ export interface ParticipantRegistered {
   participant: Participant;
   timestamp: Timestamp;
   offset: Offset;
+  occupancy: Occupancy;
 }
 
 export interface ParticipantUpdated {
   type: 'participant_updated';
   participant: Participant;
-  reason: string;
+  reason: 'undone' | 'cancelled' | 'erased' | (string & {});
   timestamp: Timestamp;
   offset: Offset;
+  occupancy: Occupancy;
 }
 
 export interface ScanRefused {
@@ -98,6 +114,8 @@ export interface ScanRefused {
   gate: string | null;
   timestamp: Timestamp;
   offset: Offset;
+  action: 'checkin' | 'checkout';
+  warnings: ScanWarning[];
 }
 
 export interface EventUpdate {
@@ -105,7 +123,14 @@ export interface EventUpdate {
   event_id: string;
   /** The type of the history entry: `participant_checked_in`, `gathering_changed` … */
   update_type: string;
-  data: { participant_id?: string };
+  data: {
+    participant_id?: string;
+    /** Whose place on the service team changed, and to what; null: no longer on it. */
+    user_id?: string;
+    door_role?: 'steward' | 'supervisor' | null;
+    /** Which door token was minted or revoked. */
+    jti?: string;
+  };
   counts: { registered: number; checked_in: number; inside: number };
   timestamp: Timestamp;
   offset: Offset;

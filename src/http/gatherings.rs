@@ -30,7 +30,7 @@ use crate::{
     },
     projections::{
         dashboard::Row,
-        overview::{Gathering, Member},
+        overview::{Gathering, Member, YourRole},
     },
 };
 
@@ -183,9 +183,7 @@ pub(super) async fn list(
             let is_creator = row.details.creator == principal.id;
             let role = row.team.get(&principal.id).copied();
             let standing = principal.standing(row.id, is_creator, role);
-            standing
-                .sees_gathering()
-                .then(|| as_of_row(&row, standing.allows(Action::ChangeGathering)))
+            standing.sees_gathering().then(|| seen(&row, standing))
         })
         .take(limit + 1)
         .collect();
@@ -204,13 +202,13 @@ pub(super) async fn show(
     Params(AsOfParams { as_of }): Params<AsOfParams>,
 ) -> Result<Response, Problem> {
     let seat = caller.seat(&app, id)?;
-    let with_team = seat.standing.allows(Action::ChangeGathering);
     let Some(moment) = as_of else {
-        return answer::ok(&as_of_row(&seat.row, with_team));
+        return answer::ok(&seen(&seat.row, seat.standing));
     };
     let at = moment.offset(&app, &caller, &seat).await?;
     let mut then = app.views.gathering_as_of(id, at).await?;
-    if with_team {
+    then.your_role = your_role(seat.standing);
+    if seat.standing.allows(Action::ChangeGathering) {
         then.team = Some(app.views.team_as_of(id, at).await?);
     }
     answer::read(&then, Some(at))
@@ -302,6 +300,25 @@ async fn as_recorded(
             recorded.offset,
         )
     })
+}
+
+/// As it is now, for a caller who may see it.
+fn seen(row: &Row, standing: Standing) -> Gathering {
+    Gathering {
+        your_role: your_role(standing),
+        ..as_of_row(row, standing.allows(Action::ChangeGathering))
+    }
+}
+
+const fn your_role(standing: Standing) -> Option<YourRole> {
+    match standing {
+        Standing::Superuser => Some(YourRole::Superuser),
+        Standing::Creator => Some(YourRole::Creator),
+        Standing::Supervisor => Some(YourRole::Supervisor),
+        Standing::Steward => Some(YourRole::Steward),
+        Standing::Auditor => Some(YourRole::Auditor),
+        Standing::Stranger => None,
+    }
 }
 
 fn as_of_row(row: &Row, with_team: bool) -> Gathering {

@@ -45,12 +45,26 @@ pub struct Gathering {
     /// The service team, for those who may change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<Vec<Member>>,
+    /// What the caller is there, the strongest of it; where the API answers, not on the streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub your_role: Option<YourRole>,
     /// The event's last fact.
     #[schema(value_type = u64)]
     pub offset: Offset,
     /// In answers to commands: the same command came before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replayed: Option<bool>,
+}
+
+/// What somebody who may see a gathering is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum YourRole {
+    Superuser,
+    Creator,
+    Supervisor,
+    Steward,
+    Auditor,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -92,6 +106,7 @@ impl Gathering {
             checked_in_count: counts.checked_in,
             inside_count: counts.inside,
             team: None,
+            your_role: None,
             offset,
             replayed: None,
         }

@@ -38,6 +38,7 @@ pub(crate) enum ServerMessage<'a> {
         participant: Option<&'a Participant>,
         timestamp: Timestamp,
         offset: Offset,
+        occupancy: Occupancy,
     },
     ParticipantUpdated {
         participant: Option<&'a Participant>,
@@ -194,6 +195,7 @@ pub(crate) fn checkin_message(entry: &FeedEntry) -> Option<ServerMessage<'_>> {
             participant,
             timestamp,
             offset,
+            occupancy: entry.occupancy,
         },
         Event::ScanRefused {
             scan,

@@ -278,3 +278,44 @@ async fn what_is_about_no_gathering_asks_for_a_role() {
     }
     server.stop().await;
 }
+
+/// So that a page shows only the buttons that work.
+#[tokio::test]
+async fn everybody_is_told_what_they_are_to_a_gathering() {
+    let server = TestServer::start().await;
+    let gala = server.gathering(json!({})).await;
+    let one = format!("/api/events/{gala}/");
+    for (user, role) in [
+        (root(), "superuser"),
+        (ann(), "creator"),
+        (sue(), "supervisor"),
+        (stu(), "steward"),
+        (auditor(), "auditor"),
+        (at_door("north", gala, DoorRole::Supervisor), "supervisor"),
+        // The strongest of it.
+        (with_roles("stu", &["auditor"]), "steward"),
+        (with_roles("sue", &["superuser"]), "superuser"),
+        (with_roles("carl", &["creator", "auditor"]), "auditor"),
+    ] {
+        let alone = server.get(&user, &one).await;
+        let then = server.get(&user, &format!("{one}?as_of=1")).await;
+        let listed = server.get(&user, "/api/events/").await;
+        let listed = &listed.is(200)["results"][0]["your_role"];
+        let expected = json!(role);
+        assert_eq!(
+            (&alone.is(200)["your_role"], listed),
+            (&expected, &expected)
+        );
+        // As of an earlier moment is history, which a steward may not read.
+        if then.status == 200 {
+            assert_eq!(then.body["your_role"], role);
+        } else {
+            assert_eq!(role, "steward");
+        }
+    }
+    server
+        .get(&bob(), &one)
+        .await
+        .is_problem(404, "unknown_event");
+    server.stop().await;
+}

@@ -74,8 +74,9 @@ async fn every_event_of_a_gathering_has_its_message() {
     let message = client.expect("participant_registered").await;
     assert_eq!(
         keys(&message),
-        ["offset", "participant", "timestamp", "type"]
+        ["occupancy", "offset", "participant", "timestamp", "type"]
     );
+    assert_eq!(message["occupancy"]["registered"], 1);
     assert_eq!(message["offset"], offset);
     assert_eq!(message["participant"]["user"]["first_name"], "ben");
 

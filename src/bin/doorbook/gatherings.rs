@@ -104,15 +104,21 @@ fn from_server(
     args: &GatheringsArgs,
     each: impl Fn(&Value) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    // A directory knows no caller, and both places show the same.
+    let each = |gathering: &Value| {
+        let mut gathering = gathering.clone();
+        if let Some(fields) = gathering.as_object_mut() {
+            fields.remove("your_role");
+        }
+        each(&gathering)
+    };
     if let Some(id) = args.event {
         let as_of = args.as_of.map(|as_of| ("as_of", as_of.to_string()));
         let query: Vec<_> = as_of.into_iter().collect();
         return each(&server.get(&format!("/api/events/{id}/"), &query)?);
     }
     let query = vec![("limit", PAGE_GATHERINGS.to_string())];
-    server.pages("/api/events/", query, |page| {
-        page.iter().try_for_each(&each)
-    })
+    server.pages("/api/events/", query, |page| page.iter().try_for_each(each))
 }
 
 /// `0197… 2026-05-01T18:00:00Z  120 registered, 80 came, 75 inside  Gala`.

@@ -16,7 +16,11 @@ function show(message: StreamMessage): string | undefined {
     case 'checkout_update':
       participants.set(message.participant.id, message.participant);
       return `${message.participant.user.first_name} ${message.action}, ${message.occupancy.inside} inside`;
+    case 'participant_registered':
+    case 'participant_updated':
+      return `${message.occupancy.registered} registered`;
     case 'scan_refused':
+      if (message.action === 'checkout') return message.warnings[0]?.code;
       return message.participant?.event_pax_id ?? message.code;
     case 'event_update':
       return `${message.event_id}: ${message.counts.inside}`;

@@ -247,7 +247,9 @@ fn check_in_message(state: &State, recorded: &Recorded) -> Option<Value> {
         Event::ParticipantCheckedOut(scan) => say(
             json!({"type": "checkout_update", "action": "checkout", "gate": scan.gate, "occupancy": occupancy}),
         ),
-        Event::ParticipantRegistered(_) => say(json!({"type": "participant_registered"})),
+        Event::ParticipantRegistered(_) => {
+            say(json!({"type": "participant_registered", "occupancy": occupancy}))
+        }
         Event::ScanRefused { scan, code, .. } => {
             say(json!({"type": "scan_refused", "code": code, "gate": scan.gate}));
         }

@@ -22,7 +22,7 @@ export function whenSignedOut(call: OnSignedOut): void {
   onSignedOut = call;
 }
 
-export const api = createClient<paths>({ baseUrl: location.origin });
+export const api = createClient<paths>();
 
 api.use({
   onResponse({ request, response }) {

@@ -12,89 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** Which log this is and how far it goes */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description The offset at which the chain's hash is wanted */
-                    at?: components["schemas"]["u64"];
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Epoch, head, and the chain's hash at an offset */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["LogState"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_state"];
         put?: never;
         post?: never;
         delete?: never;
@@ -111,86 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** Everybody who was erased, for copies made before that have to lose them, too */
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description In the order in which they were erased */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ErasedList"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_erased"];
         put?: never;
         post?: never;
         delete?: never;
@@ -210,91 +49,7 @@ export interface paths {
          * Commit frames as they lie in the log
          * @description One behind the other, some 4 MiB a page; an empty answer is the end. The layout is in the source, `events/log/frame.rs`.
          */
-        get: {
-            parameters: {
-                query: {
-                    /** @description Frames after this offset, at which one must end; from the first when left out */
-                    after?: components["schemas"]["u64"];
-                    /** @description Up to the frame that holds this offset */
-                    up_to: components["schemas"]["u64"];
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Whole frames */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/octet-stream": number[];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_frames"];
         put?: never;
         post?: never;
         delete?: never;
@@ -314,89 +69,7 @@ export interface paths {
          * The key files: their names, or what is in one
          * @description Who has them can read everything that is sealed in the log. Keys come wrapped; the file `master` opens them.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description The content of this file; without it, the names of all */
-                    file?: string;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Names, or with `file` its bytes */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["KeyNames"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_keys"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,86 +86,7 @@ export interface paths {
             cookie?: never;
         };
         /** Where every view is */
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Name, version, offset and lag of each */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Projections"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -509,380 +103,15 @@ export interface paths {
             cookie?: never;
         };
         /** How far a rebuild is */
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    /** @description participants, dashboard, history, integrity, all */
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Progress of the last rebuild */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["RebuildProgress"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No projection has this name */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There has been none */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["admin_progress"];
         put?: never;
         /**
          * Rebuild a view from the first event, beside the live one
          * @description With `dry_run` or `diff` nothing is switched; with `diff` the progress carries the rows that differ.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    /** @description participants, dashboard, history, integrity, all */
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": {
-                        /** @description Compare with the live view row by row at the same offset; switch nothing. */
-                        diff?: boolean;
-                        /** @description Fold and say how it went; switch nothing. */
-                        dry_run?: boolean;
-                    } | null;
-                };
-            };
-            responses: {
-                /** @description Under way */
-                202: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["RebuildProgress"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No projection has this name */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A rebuild is under way */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["admin_rebuild"];
         /** Give up a rebuild; the live view stays as it is */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    /** @description participants, dashboard, history, integrity, all */
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Cancelled */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["RebuildProgress"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No projection has this name */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description None is under way */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        delete: operations["admin_cancel"];
         options?: never;
         head?: never;
         patch?: never;
@@ -901,111 +130,7 @@ export interface paths {
          * Put the generation before the last rebuild back
          * @description It is brought up to the log's head; the one that was live is kept instead.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    /** @description participants, dashboard, history */
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Done */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ProjectionStatus"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No projection has this name */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No earlier generation is kept, or a rebuild is under way */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["admin_rollback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1020,233 +145,10 @@ export interface paths {
             cookie?: never;
         };
         /** The events the caller may see, with counts */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description The `next` of the page before. */
-                    after?: string;
-                    /** @description 1 to 1,000; 100 when left out. */
-                    limit?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page, in the order of creation */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["GatheringsPage"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["events_list"];
         put?: never;
         /** Create an event */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewGathering"];
-                };
-            };
-            responses: {
-                /** @description Created */
-                201: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Gathering"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["events_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1261,102 +163,7 @@ export interface paths {
             cookie?: never;
         };
         /** A participant, by the ticket's code */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description As it was right after this offset, or at this time (RFC 3339). */
-                    as_of?: string;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The participant */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Participant"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["participants_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1375,159 +182,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Cancel a registration */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["CancelBody"] | null;
-                };
-            };
-            responses: {
-                /** @description The ticket is no longer good */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Change"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["participants_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1547,159 +202,7 @@ export interface paths {
          * Check in
          * @description A refusal is a 409 that carries the scan result's fields beside the problem's.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["AtDoor"] | null;
-                };
-            };
-            responses: {
-                /** @description Admitted */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ScanResult"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_check_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1719,159 +222,7 @@ export interface paths {
          * Check out
          * @description A refusal is a 409 that carries the scan result's fields beside the problem's.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["AtDoor"] | null;
-                };
-            };
-            responses: {
-                /** @description Left */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ScanResult"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_check_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1892,111 +243,7 @@ export interface paths {
          * @description There is no way back. Who is erased already stays so, and the answer is the same. No reason is taken: it
          *     would be about the person.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The person is gone, and so is the key to what was sealed about them */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Change"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["erasure_erase"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2015,99 +262,7 @@ export interface paths {
          * @description For superusers, the event's creator, and whoever registered themselves; after an erasure it is what is
          *     left. The export is itself recorded.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Everything held about the person */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["PersonExport"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["participants_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2126,159 +281,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Take back a scan; nothing is deleted */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_pax_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["UndoBody"] | null;
-                };
-            };
-            responses: {
-                /** @description The scan no longer counts */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Change"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2293,261 +296,14 @@ export interface paths {
             cookie?: never;
         };
         /** An event, with counts */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description As it was right after this offset, or at this time (RFC 3339). */
-                    as_of?: string;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The event */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Gathering"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["events_show"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Change an event */
-        patch: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["GatheringChange"];
-                };
-            };
-            responses: {
-                /** @description As it is now */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Gathering"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        patch: operations["events_change"];
         trace?: never;
     };
     "/api/events/{event_id}/arrivals": {
@@ -2562,111 +318,7 @@ export interface paths {
          * @description Admissions that have not been taken back, by the moment they happened at the door; who comes back after
          *     leaving arrives again. From the first bucket with an arrival to the last.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Seconds in a bucket, a multiple of 60; the shortest usual length that shows the whole span when left out. */
-                    bucket?: number;
-                    /** @description Arrivals in this minute or later. */
-                    since?: string;
-                    /** @description Arrivals in minutes before this one. */
-                    until?: string;
-                    /** @description As it was right after this offset, or at this time (RFC 3339). */
-                    as_of?: string;
-                    /** @description `json`, or `svg`: a picture for a report. `Accept: image/svg+xml` asks for it, too. */
-                    format?: "json" | "svg";
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Counts, or a picture of them */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ArrivalsAnswer"];
-                        "image/svg+xml": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["events_arrivals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2686,263 +338,14 @@ export interface paths {
          * The door tokens minted here, without the tokens themselves
          * @description Those that expired are there until the place is needed; the history has every one.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description The `next` of the page before. */
-                    after?: string;
-                    /** @description 1 to 1,000; 100 when left out. */
-                    limit?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page, in the order in which they were minted */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["DoorTokensPage"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["door_tokens_list"];
         put?: never;
         /**
          * Mint a door token: good at this event alone, until it expires or is revoked
          * @description The same `Idempotency-Key` gives the same token again. An event has at most 1,000 that have not
          *     expired, revoked ones included.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewDoorToken"];
-                };
-            };
-            responses: {
-                /** @description Minted */
-                201: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["MintedDoorToken"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_tokens_mint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2964,110 +367,7 @@ export interface paths {
          * @description Revoking it again changes nothing. Tokens that another issuer signed with the same secret are not
          *     known here, and cannot be revoked.
          */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                    jti: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Revoked */
-                204: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        delete: operations["door_tokens_revoke"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3087,114 +387,7 @@ export interface paths {
          * @description Asked again until nobody remains, it erases everybody; one that was interrupted is gone on with in the
          *     same way.
          */
-        post: {
-            parameters: {
-                query?: {
-                    /** @description Erase nobody: say how many there are. */
-                    dry_run?: boolean;
-                };
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description How many were erased, and how many remain */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ErasedPeople"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["erasure_erase_all"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3209,131 +402,7 @@ export interface paths {
             cookie?: never;
         };
         /** An event's history, refusals and undone scans included */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description A participant's id or code. */
-                    participant?: string;
-                    /** @description A user's id (`sub`). */
-                    actor?: string;
-                    gate?: string;
-                    /** @description Such as `participant_checked_in` or `scan_refused`. */
-                    type?: string;
-                    /** @description Recorded at this moment or later. */
-                    since?: string;
-                    /** @description Recorded before this moment. */
-                    until?: string;
-                    /** @description Entries after this offset: the `next` of the page before. */
-                    after?: number;
-                    /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
-                    limit?: number;
-                    /**
-                     * @description `json` is a page; the others are all that matches, in one file. Where it is left out, the `Accept`
-                     *     header says which.
-                     */
-                    format?: "json" | "csv" | "xlsx" | "ndjson";
-                    /** @description Of a file: its columns, separated by commas. */
-                    columns?: string;
-                    /** @description Of a CSV or XLSX file: the time zone, an IANA name. UTC when left out. */
-                    tz?: string;
-                    /** @description Of a CSV file: whether it begins with a byte order mark. */
-                    bom?: boolean;
-                    /** @description Of a CSV or NDJSON file: whether it ends with the checkpoint. It does when this is left out. */
-                    trailer?: boolean;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page, or all of it as a file, in the log's order */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["HistoryPage"];
-                        "text/csv": string;
-                        "application/x-ndjson": string;
-                        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["history_of_gathering"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3356,163 +425,7 @@ export interface paths {
          * @description CSV with a header row in any order and the usual spellings, or NDJSON with the body of a registration
          *     on each line. Good lines land even when others are bad; importing the same file again adds nothing.
          */
-        post: {
-            parameters: {
-                query?: {
-                    /** @description Only say what would happen. */
-                    dry_run?: boolean;
-                };
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                };
-            };
-            responses: {
-                /** @description What became of the lines */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Imported"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["participants_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3527,109 +440,7 @@ export interface paths {
             cookie?: never;
         };
         /** Search an event's participants */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Parts of names in any order, of the e-mail or the code; case and accents do not matter. */
-                    q?: string;
-                    status?: "registered" | "cancelled" | "erased" | "inside" | "outside";
-                    /** @description The `next` of the page before. */
-                    after?: string;
-                    /** @description 1 to 1,000; 100 when left out. */
-                    limit?: number;
-                    /** @description As it was right after this offset, or at this time (RFC 3339); `next` is good for the same. */
-                    as_of?: string;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ParticipantsPage"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["participants_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3651,159 +462,7 @@ export interface paths {
          * Register a participant
          * @description Where the event's `registration` is `open`, anybody signed in may register once, for themselves.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewParticipant"];
-                };
-            };
-            responses: {
-                /** @description Registered */
-                201: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Registered"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["participants_register"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3823,159 +482,7 @@ export interface paths {
          * Scan a ticket at an event's door
          * @description Admitted or refused, the answer is 200; `outcome` says which.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["TicketScan"];
-                };
-            };
-            responses: {
-                /** @description Admitted, left or refused */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ScanResult"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_scan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3996,159 +503,7 @@ export interface paths {
          * @description One result for each scan, in their order: a scan result, or a problem with its `status` and `code`.
          *     Each scan needs a `scan_id` of its own; a batch sent again answers as before.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ScanBatch"];
-                };
-            };
-            responses: {
-                /** @description One result per scan, in order */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["BatchResults"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["door_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4164,268 +519,10 @@ export interface paths {
         };
         get?: never;
         /** Put somebody on the service team, or change their role */
-        put: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                    /** @description The `sub` of their token */
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["Role"];
-                };
-            };
-            responses: {
-                /** @description On the team */
-                200: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["TeamMember"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        put: operations["events_put"];
         post?: never;
         /** Take somebody off the service team; their live connections close at once */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description The client's name for this command: the same id is the same command */
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    event_id: string;
-                    /** @description The `sub` of their token */
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Off the team */
-                204: {
-                    headers: {
-                        "X-Offset"?: number;
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There is no such thing, or the caller may not see it */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Refused by a rule or by what came before; the code says which */
-                409: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        delete: operations["events_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4439,118 +536,7 @@ export interface paths {
             cookie?: never;
         };
         /** The history of all events; for superusers and auditors */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description A participant's id or code. */
-                    participant?: string;
-                    /** @description A user's id (`sub`). */
-                    actor?: string;
-                    gate?: string;
-                    /** @description Such as `participant_checked_in` or `scan_refused`. */
-                    type?: string;
-                    /** @description Recorded at this moment or later. */
-                    since?: string;
-                    /** @description Recorded before this moment. */
-                    until?: string;
-                    /** @description Entries after this offset: the `next` of the page before. */
-                    after?: number;
-                    /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
-                    limit?: number;
-                    /**
-                     * @description `json` is a page; the others are all that matches, in one file. Where it is left out, the `Accept`
-                     *     header says which.
-                     */
-                    format?: "json" | "csv" | "xlsx" | "ndjson";
-                    /** @description Of a file: its columns, separated by commas. */
-                    columns?: string;
-                    /** @description Of a CSV or XLSX file: the time zone, an IANA name. UTC when left out. */
-                    tz?: string;
-                    /** @description Of a CSV file: whether it begins with a byte order mark. */
-                    bom?: boolean;
-                    /** @description Of a CSV or NDJSON file: whether it ends with the checkpoint. It does when this is left out. */
-                    trailer?: boolean;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page, or all of it as a file, in the log's order */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["HistoryPage"];
-                        "text/csv": string;
-                        "application/x-ndjson": string;
-                        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["history_of_all"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4570,91 +556,7 @@ export interface paths {
          * The log from an offset on, one history entry a line; for superusers and auditors
          * @description Ends at the log's head as it was when the request came.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Events after this offset; from the first when left out. */
-                    after?: number;
-                    /** @description Most lines; all there are when left out. */
-                    limit?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description History entries, one a line */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/x-ndjson": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["history_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4674,100 +576,7 @@ export interface paths {
          * The log's signed head (C2SP tlog-checkpoint); for superusers and auditors
          * @description Keep it: whoever changes or cuts what it covers can never produce a log that agrees with it.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Of the log's first so many events; of all there are when left out. */
-                    size?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A signed note: the log's name, its size, its root in base64 */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/plain": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There are not so many events yet */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["proof_checkpoint"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4784,102 +593,7 @@ export interface paths {
             cookie?: never;
         };
         /** That the log at one size begins with the log at an earlier one; for superusers and auditors */
-        get: {
-            parameters: {
-                query: {
-                    /** @description The size of the earlier checkpoint. */
-                    from: number;
-                    /** @description The size of the later one; the log as it is now when left out. */
-                    to?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Hashes in the order of RFC 6962, section 2.1.2, and the signed head at `to` */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ConsistencyProof"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description There are not so many events yet */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["proof_consistency"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4896,86 +610,7 @@ export interface paths {
             cookie?: never;
         };
         /** The key that checks what the log signs (C2SP signed-note); for everybody who is signed in */
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A verifier key: name, id, Ed25519 key */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/plain": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["proof_key"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4995,102 +630,7 @@ export interface paths {
          * That an event is in the log (C2SP tlog-proof), with its record and the signed head
          * @description For superusers and auditors, and for who may read the history of the event's gathering.
          */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Of the log's first so many events; of all there are when left out. */
-                    size?: number;
-                };
-                header?: {
-                    /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
-                    "X-Min-Offset"?: number;
-                };
-                path: {
-                    offset: number;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A file for `doorbook verify-proof`; `extra` is the record */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/plain": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not in the log yet, or not for the caller to see */
-                404: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["proof_proof"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5107,336 +647,39 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Sign in: puts the token into a cookie
-         * @description `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
+         * Who is signed in
+         * @description What `POST` answered, for whoever calls, by cookie or by header: a page that is loaded anew asks here.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Signed in; sets the cookie */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Session"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["session_show"];
         put?: never;
         /**
          * Sign in: puts the token into a cookie
-         * @description `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
+         * @description The token itself, or the code of a link from `POST /api/session/link`. `doorbook_session`, `HttpOnly`, `SameSite=Strict`, and `Secure` when the page came by https.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["SessionBody"] | null;
-                };
-            };
-            responses: {
-                /** @description Signed in; sets the cookie */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Session"];
-                    };
-                };
-                /** @description The body is not what its type says */
-                400: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body did not arrive in time */
-                408: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Another type of body is expected */
-                415: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["session_sign_in"];
         /** Sign out: takes the cookie away */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Signed out */
-                204: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
+        delete: operations["session_sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        get?: never;
+        put?: never;
+        /**
+         * A link that signs in once
+         * @description Its code goes into `POST /api/session`, from the pages' `/sign-in#link=…`. Whoever follows it holds the
+         *     caller's own rights, or those of the `token` in the body. Kept in memory alone: a restart forgets it.
+         */
+        post: operations["session_issue"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -5456,94 +699,7 @@ export interface paths {
          * @description Good once, for 30 s, for whoever asks here, and only as long as their token. It is used up by the first
          *     connect that shows it, whatever becomes of that. Kept in memory alone: a restart forgets it.
          */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A ticket */
-                201: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Ticket"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Too many tickets were given out */
-                429: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        post: operations["session_ticket"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5558,50 +714,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether the process lives */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description It does */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Health"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["operations_healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5621,83 +734,7 @@ export interface paths {
          * Metrics for Prometheus
          * @description Open to superusers and auditors, or to everybody when configured so.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Prometheus text format */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/plain": string;
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["operations_show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5717,166 +754,9 @@ export interface paths {
          * Whether to send clients here
          * @description 503 `not_ready` with `reasons` while it drains, after a failed write, or while views catch up.
          */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Ready */
-                200: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Health"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not ready, with `reasons` */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
+        get: operations["operations_readyz"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/session/link": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * A ticket for one stream: `?ticket=` instead of a token
-         * @description Good once, for 30 s, for whoever asks here, and only as long as their token. It is used up by the first
-         *     connect that shows it, whatever becomes of that. Kept in memory alone: a restart forgets it.
-         */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": {
-                        token?: string;
-                    };
-                };
-            };
-            responses: {
-                /** @description A ticket */
-                201: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SignInLink"];
-                    };
-                };
-                /** @description No token, or a bad one */
-                401: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Signed in but not allowed */
-                403: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A field, a parameter or a header is not as it should be; names it */
-                422: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Too many tickets were given out */
-                429: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description A defect in doorbook */
-                500: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-                /** @description Not now: try again; the code says why */
-                503: {
-                    headers: {
-                        /** @description The request's id, as sent or made here */
-                        "X-Request-Id"?: string;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Body"];
-                    };
-                };
-            };
-        };
         delete?: never;
         options?: never;
         head?: never;
@@ -6060,8 +940,7 @@ export interface components {
             /** @description The service team, for those who may change it. */
             team?: components["schemas"]["Member"][] | null;
             time_zone: string;
-            /** @enum {string|null} */
-            your_role?: "superuser" | "creator" | "supervisor" | "steward" | "auditor" | null;
+            your_role?: components["schemas"]["YourRole"] | null;
         };
         /** @description What is left out stays; null clears `end_date`, `capacity`, `opens_at`, `closes_at`. */
         GatheringChange: {
@@ -6161,6 +1040,26 @@ export interface components {
         };
         KeyNames: {
             files: string[];
+        };
+        /** @description `<this server>/sign-in#link=<link>` opens the pages, signed in. */
+        Link: {
+            /** Format: date-time */
+            expires_at: string;
+            link: string;
+        };
+        LinkBody: {
+            /**
+             * Format: int64
+             * @description How long it is good for; else 10, or as long as the token. More than that: only for superusers.
+             */
+            minutes?: number | null;
+            /** @description A token to hand on instead of the caller's own, such as a new door token. */
+            token?: string | null;
+            /**
+             * Format: int32
+             * @description How often it signs in; else once. More than once: only for superusers.
+             */
+            uses?: number | null;
         };
         LogState: {
             /** @description SHA-256 of the frame that ends at `at`, hexadecimal; null when none ends there */
@@ -6477,9 +1376,10 @@ export interface components {
             sub: string;
         };
         SessionBody: {
+            /** @description The code of a sign-in link, instead of a token. */
+            link?: string | null;
             /** @description The JWT; may be sent as `Authorization: Bearer` instead. */
             token?: string | null;
-            link?: string | null;
         };
         /** @enum {string} */
         Status: "registered" | "cancelled" | "erased";
@@ -6540,13 +1440,13 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        /**
+         * @description What somebody who may see a gathering is there.
+         * @enum {string}
+         */
+        YourRole: "superuser" | "creator" | "supervisor" | "steward" | "auditor";
         /** Format: int64 */
         u64: number;
-        SignInLink: {
-            link: string;
-            /** Format: date-time */
-            expires_at: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -6555,4 +1455,5170 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    admin_state: {
+        parameters: {
+            query?: {
+                /** @description The offset at which the chain's hash is wanted */
+                at?: components["schemas"]["u64"];
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Epoch, head, and the chain's hash at an offset */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogState"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_erased: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order in which they were erased */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasedList"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_frames: {
+        parameters: {
+            query: {
+                /** @description Frames after this offset, at which one must end; from the first when left out */
+                after?: components["schemas"]["u64"];
+                /** @description Up to the frame that holds this offset */
+                up_to: components["schemas"]["u64"];
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whole frames */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_keys: {
+        parameters: {
+            query?: {
+                /** @description The content of this file; without it, the names of all */
+                file?: string;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Names, or with `file` its bytes */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyNames"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_list: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Name, version, offset and lag of each */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Projections"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_progress: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                /** @description participants, dashboard, history, integrity, all */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Progress of the last rebuild */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebuildProgress"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No projection has this name */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There has been none */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_rebuild: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description participants, dashboard, history, integrity, all */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description Compare with the live view row by row at the same offset; switch nothing. */
+                    diff?: boolean;
+                    /** @description Fold and say how it went; switch nothing. */
+                    dry_run?: boolean;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description Under way */
+            202: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebuildProgress"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No projection has this name */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A rebuild is under way */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description participants, dashboard, history, integrity, all */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancelled */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebuildProgress"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No projection has this name */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description None is under way */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_rollback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description participants, dashboard, history */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectionStatus"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No projection has this name */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No earlier generation is kept, or a rebuild is under way */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_list: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description 1 to 1,000; 100 when left out. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, in the order of creation */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatheringsPage"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGathering"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gathering"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_show: {
+        parameters: {
+            query?: {
+                /** @description As it was right after this offset, or at this time (RFC 3339). */
+                as_of?: string;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The participant */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Participant"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CancelBody"] | null;
+            };
+        };
+        responses: {
+            /** @description The ticket is no longer good */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Change"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_check_in: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AtDoor"] | null;
+            };
+        };
+        responses: {
+            /** @description Admitted */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanResult"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_check_out: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AtDoor"] | null;
+            };
+        };
+        responses: {
+            /** @description Left */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanResult"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    erasure_erase: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person is gone, and so is the key to what was sealed about them */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Change"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_export: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything held about the person */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonExport"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_pax_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["UndoBody"] | null;
+            };
+        };
+        responses: {
+            /** @description The scan no longer counts */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Change"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_show: {
+        parameters: {
+            query?: {
+                /** @description As it was right after this offset, or at this time (RFC 3339). */
+                as_of?: string;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gathering"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_change: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GatheringChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gathering"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_arrivals: {
+        parameters: {
+            query?: {
+                /** @description Seconds in a bucket, a multiple of 60; the shortest usual length that shows the whole span when left out. */
+                bucket?: number;
+                /** @description Arrivals in this minute or later. */
+                since?: string;
+                /** @description Arrivals in minutes before this one. */
+                until?: string;
+                /** @description As it was right after this offset, or at this time (RFC 3339). */
+                as_of?: string;
+                /** @description `json`, or `svg`: a picture for a report. `Accept: image/svg+xml` asks for it, too. */
+                format?: "json" | "svg";
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts, or a picture of them */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArrivalsAnswer"];
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_tokens_list: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description 1 to 1,000; 100 when left out. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, in the order in which they were minted */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoorTokensPage"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_tokens_mint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDoorToken"];
+            };
+        };
+        responses: {
+            /** @description Minted */
+            201: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MintedDoorToken"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_tokens_revoke: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+                jti: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    erasure_erase_all: {
+        parameters: {
+            query?: {
+                /** @description Erase nobody: say how many there are. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many were erased, and how many remain */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasedPeople"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    history_of_gathering: {
+        parameters: {
+            query?: {
+                /** @description A participant's id or code. */
+                participant?: string;
+                /** @description A user's id (`sub`). */
+                actor?: string;
+                gate?: string;
+                /** @description Such as `participant_checked_in` or `scan_refused`. */
+                type?: string;
+                /** @description Recorded at this moment or later. */
+                since?: string;
+                /** @description Recorded before this moment. */
+                until?: string;
+                /** @description Entries after this offset: the `next` of the page before. */
+                after?: number;
+                /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
+                limit?: number;
+                /**
+                 * @description `json` is a page; the others are all that matches, in one file. Where it is left out, the `Accept`
+                 *     header says which.
+                 */
+                format?: "json" | "csv" | "xlsx" | "ndjson";
+                /** @description Of a file: its columns, separated by commas. */
+                columns?: string;
+                /** @description Of a CSV or XLSX file: the time zone, an IANA name. UTC when left out. */
+                tz?: string;
+                /** @description Of a CSV file: whether it begins with a byte order mark. */
+                bom?: boolean;
+                /** @description Of a CSV or NDJSON file: whether it ends with the checkpoint. It does when this is left out. */
+                trailer?: boolean;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, or all of it as a file, in the log's order */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryPage"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_import: {
+        parameters: {
+            query?: {
+                /** @description Only say what would happen. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-ndjson": string;
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description What became of the lines */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_list: {
+        parameters: {
+            query?: {
+                /** @description Parts of names in any order, of the e-mail or the code; case and accents do not matter. */
+                q?: string;
+                status?: "registered" | "cancelled" | "erased" | "inside" | "outside";
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description 1 to 1,000; 100 when left out. */
+                limit?: number;
+                /** @description As it was right after this offset, or at this time (RFC 3339); `next` is good for the same. */
+                as_of?: string;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParticipantsPage"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    participants_register: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewParticipant"];
+            };
+        };
+        responses: {
+            /** @description Registered */
+            201: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_scan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketScan"];
+            };
+        };
+        responses: {
+            /** @description Admitted, left or refused */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanResult"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    door_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScanBatch"];
+            };
+        };
+        responses: {
+            /** @description One result per scan, in order */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResults"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+                /** @description The `sub` of their token */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Role"];
+            };
+        };
+        responses: {
+            /** @description On the team */
+            200: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    events_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's name for this command: the same id is the same command */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                event_id: string;
+                /** @description The `sub` of their token */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Off the team */
+            204: {
+                headers: {
+                    "X-Offset"?: number;
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There is no such thing, or the caller may not see it */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Refused by a rule or by what came before; the code says which */
+            409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    history_of_all: {
+        parameters: {
+            query?: {
+                /** @description A participant's id or code. */
+                participant?: string;
+                /** @description A user's id (`sub`). */
+                actor?: string;
+                gate?: string;
+                /** @description Such as `participant_checked_in` or `scan_refused`. */
+                type?: string;
+                /** @description Recorded at this moment or later. */
+                since?: string;
+                /** @description Recorded before this moment. */
+                until?: string;
+                /** @description Entries after this offset: the `next` of the page before. */
+                after?: number;
+                /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
+                limit?: number;
+                /**
+                 * @description `json` is a page; the others are all that matches, in one file. Where it is left out, the `Accept`
+                 *     header says which.
+                 */
+                format?: "json" | "csv" | "xlsx" | "ndjson";
+                /** @description Of a file: its columns, separated by commas. */
+                columns?: string;
+                /** @description Of a CSV or XLSX file: the time zone, an IANA name. UTC when left out. */
+                tz?: string;
+                /** @description Of a CSV file: whether it begins with a byte order mark. */
+                bom?: boolean;
+                /** @description Of a CSV or NDJSON file: whether it ends with the checkpoint. It does when this is left out. */
+                trailer?: boolean;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, or all of it as a file, in the log's order */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryPage"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    history_log: {
+        parameters: {
+            query?: {
+                /** @description Events after this offset; from the first when left out. */
+                after?: number;
+                /** @description Most lines; all there are when left out. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description History entries, one a line */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    proof_checkpoint: {
+        parameters: {
+            query?: {
+                /** @description Of the log's first so many events; of all there are when left out. */
+                size?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A signed note: the log's name, its size, its root in base64 */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There are not so many events yet */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    proof_consistency: {
+        parameters: {
+            query: {
+                /** @description The size of the earlier checkpoint. */
+                from: number;
+                /** @description The size of the later one; the log as it is now when left out. */
+                to?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Hashes in the order of RFC 6962, section 2.1.2, and the signed head at `to` */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyProof"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description There are not so many events yet */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    proof_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A verifier key: name, id, Ed25519 key */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    proof_proof: {
+        parameters: {
+            query?: {
+                /** @description Of the log's first so many events; of all there are when left out. */
+                size?: number;
+            };
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path: {
+                offset: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file for `doorbook verify-proof`; `extra` is the record */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not in the log yet, or not for the caller to see */
+            404: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    session_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is signed in */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    session_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SessionBody"] | null;
+            };
+        };
+        responses: {
+            /** @description Signed in; sets the cookie */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    session_sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    session_issue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"] | null;
+            };
+        };
+        responses: {
+            /** @description A link */
+            201: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description The body is not what its type says */
+            400: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Another type of body is expected */
+            415: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Too many of them were given out */
+            429: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    session_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A ticket */
+            201: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Too many of them were given out */
+            429: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    operations_healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It does */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    operations_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Prometheus text format */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    operations_readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ready */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not ready, with `reasons` */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+}

@@ -12,8 +12,8 @@ const REFRESH_MS = 5000;
 const PACES_MAX = 24;
 
 export interface BoardRow {
-  gathering: Gathering;
-  pace: Pace | null;
+  readonly gathering: Gathering;
+  readonly pace: Pace | null;
 }
 
 export class BoardFeed {
@@ -89,13 +89,15 @@ export class BoardFeed {
     if (!row || !message.update_type.startsWith('participant_')) {
       await this.#read(message.event_id);
     } else {
-      row.gathering = {
+      const gathering = {
         ...row.gathering,
         participant_count: message.counts.registered,
         checked_in_count: message.counts.checked_in,
         inside_count: message.counts.inside,
         offset: message.offset,
       };
+      // Another object each time: that is how a card sees that it has changed.
+      this.#rows.set(message.event_id, { ...row, gathering });
     }
     const moves = ['participant_checked_in', 'scan_undone'];
     if (moves.includes(message.update_type)) {
@@ -122,7 +124,7 @@ export class BoardFeed {
     for (const id of due) {
       const pace = await arrivalsOf(id, Date.now());
       const row = this.#rows.get(id);
-      if (row && pace) row.pace = pace;
+      if (row && pace) this.#rows.set(id, { ...row, pace });
     }
     this.#draw();
   }

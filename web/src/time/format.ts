@@ -10,6 +10,15 @@ const SHAPES = {
   time: { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' },
   minute: { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
   day: { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' },
+  start: {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  },
   moment: {
     day: 'numeric',
     month: 'short',
@@ -33,6 +42,8 @@ export function format(moment: string | number, shape: Shape, zone?: string): st
 export const time = (moment: string | number, zone?: string) => format(moment, 'time', zone);
 export const minute = (moment: string | number, zone?: string) => format(moment, 'minute', zone);
 export const moment = (moment: string | number, zone?: string) => format(moment, 'moment', zone);
+/** When something is planned for: day and minute. */
+export const start = (moment: string | number, zone?: string) => format(moment, 'start', zone);
 export const day = (moment: string | number, zone?: string) => format(moment, 'day', zone);
 
 /** The time, and the day before it where that is not the day of `now`. */
