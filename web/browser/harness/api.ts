@@ -36,6 +36,7 @@ export interface Entry {
   event_id: string | null;
   event_pax_id: string | null;
   gate: string | null;
+  undoes: number | null;
   outcome: string | null;
 }
 

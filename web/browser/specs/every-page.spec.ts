@@ -5,7 +5,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from '@playwright/test';
 
 import type { Doorbook } from '../harness/doorbook.ts';
-import { night, type Night } from '../harness/night.ts';
+import { GATES, night, type Night } from '../harness/night.ts';
 import { SCREENS, type Screen } from '../harness/screens.ts';
 import { expect, signIn, test } from '../harness/stage.ts';
 import { SUPERUSER } from '../harness/tokens.ts';
@@ -155,20 +155,21 @@ for (const screen of SCREENS) {
   });
 }
 
-/** Words that German has, too. */
+/** Words that German has, too, and what people named. */
 const THE_SAME = new Set([
-  'doorbook',
-  'Administration',
-  'Status',
-  'Name',
-  'Version',
-  'Offset',
-  'Audit',
-  'Admin',
-  'Live',
-  'CSV',
-  'NDJSON',
-  'XLSX',
+  ...[
+    'doorbook',
+    'Administration',
+    'Status',
+    'Name',
+    'Version',
+    'Offset',
+    'Live',
+    'CSV',
+    'NDJSON',
+    'XLSX',
+  ],
+  ...['Ruth Root', 'Midsummer concert', ...GATES],
 ]);
 
 /** What headings, buttons, labels and columns say. */
