@@ -25,11 +25,11 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:[^=]*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 .PHONY: demo
-demo: ## a server with 500 invented guests who arrive, leave and make mistakes; Ctrl-C stops
+demo: web ## a server with 500 invented guests who arrive, leave and make mistakes; Ctrl-C stops
 	cargo run --release -- demo
 
 .PHONY: test
-test: prepare fmt-check lint it schemathesis bench-quick licences advisories ## every check; what CI runs
+test: prepare fmt-check web-check lint it browser schemathesis bench-quick licences advisories ## every check; what CI runs
 	@echo "all checks passed"
 
 # strace: syncs that fail or are watched. e2fsprogs, mount: power cuts and full disks. redis-server: the
@@ -50,23 +50,49 @@ prepare: ## install the Debian packages that the tests and benchmarks use, as ro
 	fi
 
 .PHONY: fmt
-fmt: ## format the sources
+fmt: $(TARGET)/web/ready ## format the sources
 	cargo fmt --all
+	npm --prefix web run --silent format
 
 .PHONY: fmt-check
 fmt-check: ## fail when something is not formatted
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: ## clippy, with warnings as errors
+lint: web ## clippy, with warnings as errors
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+.PHONY: web
+web: web/dist/index.html ## build the pages into web/dist, which the binary embeds at its next build
+
+.PHONY: web-check
+web-check: $(TARGET)/web/ready ## the pages' sources: format, types, drift from the API, unit tests, licences
+	npm --prefix web run --silent format-check
+	npm --prefix web run --silent api-check
+	npm --prefix web run --silent check
+	npm --prefix web run --silent test
+	npm --prefix web run --silent licences
+
+.PHONY: browser
+browser: web $(TARGET)/browser/ready ## every page in Chromium, against a real server and a real log
+	cargo build --locked --workspace
+	DOORBOOK=$(abspath $(DOORBOOK)) DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser test
+
+.PHONY: pages
+pages: export DOORBOOK_UPDATE = 1
+pages: browser ## the same, and write its screenshots into docs/pages
+
+.PHONY: budgets
+budgets: web $(TARGET)/browser/ready ## measure the pages: size, first screen, live updates, frames
+	cargo build --release --locked --workspace
+	DOORBOOK=$(abspath $(TARGET))/release/doorbook DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser run budgets
 
 .PHONY: unit
 unit: ## the tests inside the library and the binary: decisions, folds, the log's conformance
 	cargo test --locked --workspace --lib --bins
 
 .PHONY: it
-it: clients ## every Rust test, with servers on real disks, foreign clients and kills
+it: web clients ## every Rust test, with servers on real disks, foreign clients and kills
 	cargo test --locked --workspace
 
 .PHONY: clients
@@ -78,7 +104,7 @@ interop: clients ## clients that nobody here wrote, and ours of clients/js, in N
 	cargo test --locked --workspace --test it -- interop stream_client
 
 .PHONY: schemathesis
-schemathesis: $(TARGET)/clients/schemathesis/ready ## fuzz a real server with its own /openapi.json
+schemathesis: web $(TARGET)/clients/schemathesis/ready ## fuzz a real server with its own /openapi.json
 	cargo build --locked --workspace
 	$(TARGET)/clients/schemathesis/bin/python tests/clients/schemathesis/run.py $(DOORBOOK) --examples $(EXAMPLES)
 
@@ -125,6 +151,20 @@ docker: ## build the container image (needs docker)
 .PHONY: clean
 clean: ## forget everything that was built or installed here
 	cargo clean
+
+WEB_SOURCES := $(shell find web/src web/public web/build -type f) web/index.html web/package-lock.json \
+	$(wildcard web/*.ts web/*.js) clients/js/doorbook-stream.js
+web/dist/index.html: $(TARGET)/web/ready $(WEB_SOURCES)
+	npm --prefix web run --silent build
+
+$(TARGET)/web/ready: web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund --silent
+	mkdir -p $(@D) && touch $@
+
+# The browser is Debian's: Playwright's own is not fetched.
+$(TARGET)/browser/ready: web/browser/package-lock.json
+	PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --prefix web/browser --no-audit --no-fund --silent
+	mkdir -p $(@D) && touch $@
 
 $(TARGET)/clients/schemathesis/ready: tests/clients/schemathesis/requirements.txt
 	python3 -m venv --clear $(@D)

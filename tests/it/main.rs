@@ -132,6 +132,7 @@ mod stream_utf8;
 mod tamper;
 #[cfg(test)]
 mod tidy;
+mod tidy_pages;
 #[cfg(test)]
 mod views;
 #[cfg(test)]

@@ -48,7 +48,7 @@ const HIDDEN_CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Names of files and folders that say nothing about what lives there.
-const EMPTY_NAMES: &[&str] = &[
+pub(crate) const EMPTY_NAMES: &[&str] = &[
     "common", "helper", "helpers", "manager", "misc", "models", "service", "services", "types",
     "util", "utils",
 ];
@@ -60,7 +60,7 @@ const HOMES: &[&str] = &[
     concat!("/Us", "ers/"),
 ];
 
-const FILE_LINES_MAX: usize = 500;
+pub(crate) const FILE_LINES_MAX: usize = 500;
 
 /// Folders that hold nothing written by hand.
 const SKIPPED: &[&str] = &[
@@ -346,7 +346,7 @@ fn home_paths(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-fn files_under(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_under(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -365,7 +365,7 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn relative(root: &Path, path: &Path) -> String {
+pub(crate) fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root)
         .unwrap_or(path)
         .to_string_lossy()

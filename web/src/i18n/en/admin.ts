@@ -1,0 +1,5 @@
+// Texts of admin/.
+
+export const admin = {
+  title: 'Administration',
+};

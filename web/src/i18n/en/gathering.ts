@@ -1,0 +1,5 @@
+// Texts of gathering/.
+
+export const gathering = {
+  title: 'Gathering',
+};

@@ -1,0 +1,5 @@
+// Texts of night/.
+
+export const night = {
+  title: 'The night again',
+};

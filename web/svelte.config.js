@@ -1,0 +1,8 @@
+// What the Svelte compiler and the type check share.
+
+import { vitePreprocess } from '@sveltejs/vite-plugin-svelte';
+
+export default {
+  preprocess: vitePreprocess(),
+  compilerOptions: { runes: true },
+};
