@@ -58,6 +58,7 @@ export const audit: Messages['audit'] = {
 
   filters: {
     label: 'Verlauf filtern',
+    title: 'Filter',
     participant: 'Ticket',
     participantHint: 'Code oder Teilnehmer-ID',
     gate: 'Eingang',
@@ -100,10 +101,9 @@ export const audit: Messages['audit'] = {
     range: (first, last, count) => `${count} Einträge, Nr. ${first} bis ${last}`,
     one: (offset) => `1 Eintrag, Nr. ${offset}`,
     isAll: 'das ist alles',
-    first: 'Erste Seite',
-    previous: 'Vorige Seite',
-    next: 'Nächste Seite',
-    last: 'Letzte Seite',
+    first: 'Anfang',
+    previous: 'Zurück',
+    next: 'Weiter',
     again: 'Neu lesen',
     paging: 'Seiten des Verlaufs',
   },
@@ -226,7 +226,7 @@ export const audit: Messages['audit'] = {
     trailer: 'Checkpoint am Ende',
     trailerHint: 'Zeilen, die mit # beginnen; an ihnen erkennt man eine abgebrochene Datei',
     download: 'Herunterladen',
-    rowsExactly: (count) => `${count} Zeilen.`,
+    rowsExactly: (count) => `${count} Zeilen, nach dem letzten Lesen des Verlaufs hier.`,
     rowsAtMost: (count) => `Höchstens ${count} Zeilen; wie viele passen, zeigt sich am Ende.`,
     streamed:
       'Die Datei wird gesendet, während sie gelesen wird; der Browser kann deshalb nicht zeigen, wie viel noch fehlt. Vollständig ist sie, wenn am Ende ihr Checkpoint steht.',
@@ -252,6 +252,7 @@ export const audit: Messages['audit'] = {
     offset: 'Nummer des Eintrags',
     size: 'Größe des früheren Checkpoints',
     download: 'Herunterladen',
+    downloadProof: 'Beweis herunterladen',
     onlyAuditors: 'Checkpoints und Konsistenzbeweise sind für Superuser und Prüfende.',
     keptKey: 'Der Schlüssel, mit dem geprüft wird',
     keptKeyLead:

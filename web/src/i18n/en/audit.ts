@@ -55,6 +55,7 @@ export const audit = {
 
   filters: {
     label: 'Filter the history',
+    title: 'Filters',
     participant: 'Ticket',
     participantHint: 'code, or participant id',
     gate: 'Gate',
@@ -98,10 +99,9 @@ export const audit = {
       `${count} entries, No. ${first} to ${last}`,
     one: (offset: string) => `1 entry, No. ${offset}`,
     isAll: 'that is all',
-    first: 'First page',
-    previous: 'Previous page',
-    next: 'Next page',
-    last: 'Last page',
+    first: 'Start',
+    previous: 'Previous',
+    next: 'Next',
     again: 'Look again',
     paging: 'Pages of the history',
   },
@@ -223,7 +223,7 @@ export const audit = {
     trailer: 'Checkpoint at the end',
     trailerHint: 'rows that begin with #; by them a file that broke off is recognized',
     download: 'Download',
-    rowsExactly: (count: string) => `${count} rows.`,
+    rowsExactly: (count: string) => `${count} rows, as the history was last read here.`,
     rowsAtMost: (count: string) =>
       `At most ${count} rows; how many match is known when it is done.`,
     streamed:
@@ -250,6 +250,7 @@ export const audit = {
     offset: 'Number of the entry',
     size: 'Size of the earlier checkpoint',
     download: 'Download',
+    downloadProof: 'Download the proof',
     onlyAuditors: 'Checkpoints and consistency proofs are for superusers and auditors.',
     keptKey: 'The key to check with',
     keptKeyLead:
