@@ -26,6 +26,7 @@ export function isUuid(text: string): boolean {
 export class FilterState {
   #code = $state<string | null>(null);
   #actor = $state<string | null>(null);
+  #codes = $state.raw<ReadonlyMap<string, string>>(new Map());
 
   get values(): Filters {
     const { query } = router;
@@ -42,6 +43,19 @@ export class FilterState {
 
   get count(): number {
     return Object.values(this.values).filter((value) => value !== null).length;
+  }
+
+  /** Which code the ticket of a participant has, so that people need not read ids. */
+  know(id: string, code: string | null): void {
+    if (code !== null && this.#codes.get(id) !== code) {
+      this.#codes = new Map([...this.#codes, [id, code]]);
+    }
+  }
+
+  /** The code of the participant that is filtered by, where it is known; else what is filtered by. */
+  get ticket(): string | null {
+    const { participant } = this.values;
+    return participant === null ? null : (this.#codes.get(participant) ?? participant);
   }
 
   /** As the API takes them; what is not set is left out. */

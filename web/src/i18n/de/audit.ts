@@ -58,6 +58,7 @@ export const audit: Messages['audit'] = {
 
   filters: {
     label: 'Verlauf filtern',
+    title: 'Filter',
     participant: 'Ticket',
     participantHint: 'Code oder Teilnehmer-ID',
     gate: 'Eingang',
@@ -101,8 +102,8 @@ export const audit: Messages['audit'] = {
     one: (offset) => `1 Eintrag, Nr. ${offset}`,
     isAll: 'das ist alles',
     first: 'Erste Seite',
-    previous: 'Vorige Seite',
-    next: 'Nächste Seite',
+    previous: 'Zurück',
+    next: 'Weiter',
     last: 'Letzte Seite',
     again: 'Neu lesen',
     paging: 'Seiten des Verlaufs',
@@ -252,6 +253,7 @@ export const audit: Messages['audit'] = {
     offset: 'Nummer des Eintrags',
     size: 'Größe des früheren Checkpoints',
     download: 'Herunterladen',
+    downloadProof: 'Beweis herunterladen',
     onlyAuditors: 'Checkpoints und Konsistenzbeweise sind für Superuser und Prüfende.',
     keptKey: 'Der Schlüssel, mit dem geprüft wird',
     keptKeyLead:

@@ -55,6 +55,7 @@ export const audit = {
 
   filters: {
     label: 'Filter the history',
+    title: 'Filters',
     participant: 'Ticket',
     participantHint: 'code, or participant id',
     gate: 'Gate',
@@ -99,8 +100,8 @@ export const audit = {
     one: (offset: string) => `1 entry, No. ${offset}`,
     isAll: 'that is all',
     first: 'First page',
-    previous: 'Previous page',
-    next: 'Next page',
+    previous: 'Previous',
+    next: 'Next',
     last: 'Last page',
     again: 'Look again',
     paging: 'Pages of the history',
@@ -250,6 +251,7 @@ export const audit = {
     offset: 'Number of the entry',
     size: 'Size of the earlier checkpoint',
     download: 'Download',
+    downloadProof: 'Download the proof',
     onlyAuditors: 'Checkpoints and consistency proofs are for superusers and auditors.',
     keptKey: 'The key to check with',
     keptKeyLead:
