@@ -2,6 +2,7 @@
 // handed on: a participant's id, the gate, the type, the times. A ticket's code that nobody holds and an
 // actor's id stay in memory: they may name a person.
 
+import type { Order, Place } from './history/read';
 import { router } from '../router.svelte';
 
 export interface Filters {
@@ -41,6 +42,21 @@ export class FilterState {
     };
   }
 
+  /** One ticket's story is told from its beginning; a history is read from the present back. */
+  get order(): Order {
+    const said = router.query.get('order');
+    if (said === 'newest' || said === 'oldest') return said;
+    return this.values.participant === null ? 'newest' : 'oldest';
+  }
+
+  get place(): Place {
+    const after = router.query.get('after');
+    return {
+      order: this.order,
+      after: after !== null && /^\d{1,15}$/.test(after) ? Number(after) : null,
+    };
+  }
+
   get count(): number {
     return Object.values(this.values).filter((value) => value !== null).length;
   }
@@ -63,9 +79,9 @@ export class FilterState {
     return Object.fromEntries(Object.entries(this.values).filter(([, value]) => value !== null));
   }
 
-  /** Sets what is given; the history then begins anew. `query`: what else changes in the address. */
-  set(changes: Partial<Filters>, query: Record<string, string | null> = {}): void {
-    const address: Record<string, string | null> = { after: null, entry: null, ...query };
+  /** Sets what is given; the history then begins anew. */
+  set(changes: Partial<Filters>): void {
+    const address: Record<string, string | null> = { after: null, entry: null };
     for (const name of IN_ADDRESS) {
       if (changes[name] !== undefined) address[name] = changes[name] || null;
     }
@@ -74,6 +90,8 @@ export class FilterState {
       const isId = participant !== null && isUuid(participant);
       address['participant'] = isId ? participant : null;
       this.#code = isId ? null : participant || null;
+      // Another story begins in its own order.
+      address['order'] = null;
     }
     if (changes.actor !== undefined) this.#actor = changes.actor || null;
     router.setQuery(address, 'push');

@@ -3,7 +3,7 @@
 
 import type { HistoryEntry } from '../../api/client';
 import type { Problem } from '../../api/problem';
-import { readPage, type Query } from './read';
+import { readPage, type Place, type Query } from './read';
 
 type State = 'reading' | 'ready' | 'failed';
 
@@ -32,10 +32,10 @@ export class Pager {
   }
 
   /** A page that was asked for later takes the place of one that has not come yet. */
-  async read(id: string | null, filters: Query, after: number): Promise<void> {
+  async read(id: string | null, filters: Query, place: Place): Promise<void> {
     const reading = ++this.#reading;
     this.#state = 'reading';
-    const { data, problem } = await readPage(id, filters, after);
+    const { data, problem } = await readPage(id, filters, place);
     if (reading !== this.#reading) return;
     this.#problem = problem ?? null;
     if (data) {

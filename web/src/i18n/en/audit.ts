@@ -99,10 +99,9 @@ export const audit = {
       `${count} entries, No. ${first} to ${last}`,
     one: (offset: string) => `1 entry, No. ${offset}`,
     isAll: 'that is all',
-    first: 'First page',
+    first: 'Start',
     previous: 'Previous',
     next: 'Next',
-    last: 'Last page',
     again: 'Look again',
     paging: 'Pages of the history',
   },
@@ -224,7 +223,7 @@ export const audit = {
     trailer: 'Checkpoint at the end',
     trailerHint: 'rows that begin with #; by them a file that broke off is recognized',
     download: 'Download',
-    rowsExactly: (count: string) => `${count} rows.`,
+    rowsExactly: (count: string) => `${count} rows, as the history was last read here.`,
     rowsAtMost: (count: string) =>
       `At most ${count} rows; how many match is known when it is done.`,
     streamed:
