@@ -21,6 +21,8 @@ const PRESENT_MS = 1500;
 interface Run {
   stream: DoorbookStream;
   isOver: boolean;
+  /** A message waits for its turn. */
+  isHolding: boolean;
 }
 
 export class Player {
@@ -29,7 +31,7 @@ export class Player {
   #state = $state<PlayState>('paused');
   #speed = $state<Speed>(10);
   #skipped = $state<number | null>(null);
-  #isWaiting = $state(false);
+  #isCutOff = $state(false);
   #run: Run | null = null;
   #clock = new PlaybackClock(0, () => performance.now());
   /** Events to let through though it stands. */
@@ -55,17 +57,16 @@ export class Player {
     return this.#skipped;
   }
 
-  /** Reactive: it plays, but the stream has nothing to hand over yet. */
-  get isWaiting(): boolean {
-    return this.#isWaiting;
+  /** Reactive: the connection is gone; it goes on where it was when it is back. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   play(): void {
     if (this.#state === 'playing' || !this.#feed.moment) return;
     this.#state = 'playing';
     this.#skipped = null;
-    this.#open();
-    this.#wake();
+    this.#goOn();
   }
 
   pause(): void {
@@ -81,16 +82,17 @@ export class Player {
 
   /** One event on. */
   stepForward(): void {
-    if (!this.#feed.moment || this.#state === 'ended') return;
-    this.pause();
+    if (!this.#feed.moment) return;
+    this.#state = 'paused';
+    this.#skipped = null;
     this.#steps += 1;
-    this.#open();
-    this.#wake();
+    this.#goOn();
   }
 
   async stepBack(): Promise<void> {
     this.pause();
-    const shown = this.#feed.picture.offset;
+    const { asked, picture } = this.#feed;
+    const shown = asked && 'offset' in asked ? asked.offset : picture.offset;
     const before = await this.#chronicle.previous(shown);
     if (before !== null) await this.go({ offset: before });
   }
@@ -101,6 +103,7 @@ export class Player {
     this.#end();
     this.#state = isPlaying ? 'playing' : 'paused';
     await this.#feed.go(target);
+    if (this.#feed.problem && this.#state === 'playing') this.#state = 'paused';
     // Another jump may be under way by now; it opens the stream when it has arrived.
     if (this.#state === 'playing' && this.#feed.asked === null) this.#open();
   }
@@ -110,13 +113,20 @@ export class Player {
     this.#state = 'paused';
   }
 
+  /** With the stream that is open, or with a new one. */
+  #goOn(): void {
+    if (this.#run?.stream.status.state === 'live') this.#listen(this.#run);
+    this.#open();
+    this.#wake();
+  }
+
   #open(): void {
-    const { moment } = this.#feed;
-    if (this.#run || !moment) return;
+    const { moment, asked } = this.#feed;
+    if (this.#run || !moment || asked) return;
     this.#clock = new PlaybackClock(moment.at, () => performance.now());
-    this.#isWaiting = true;
     const run: Run = {
       isOver: false,
+      isHolding: false,
       stream: new DoorbookStream({
         eventId: this.#feed.id,
         from: moment.offset,
@@ -132,7 +142,7 @@ export class Player {
     clearTimeout(this.#quiet);
     this.#steps = 0;
     this.#skipped = null;
-    this.#isWaiting = false;
+    this.#isCutOff = false;
     if (!this.#run) return;
     this.#run.isOver = true;
     this.#run.stream.close();
@@ -146,14 +156,12 @@ export class Player {
     if (run.isOver) return;
     if (message.type === 'reset') return this.#lose();
     if (!('offset' in message)) return;
+    run.isHolding = true;
     const happened = Date.parse(message.timestamp);
-    const at = (await this.#chronicle.timeOf(message.offset)) ?? happened;
+    await this.#turn(run, (await this.#chronicle.timeOf(message.offset)) ?? happened);
     if (run.isOver) return;
-    this.#isWaiting = false;
-    await this.#turn(run, at);
-    if (run.isOver) return;
+    run.isHolding = false;
     this.#feed.apply(message, this.#clock.now);
-    this.#isWaiting = true;
     // Nobody can play faster than things happen: from here on it is the live page's.
     if (isLive && this.#state === 'playing' && happened > Date.now() - PRESENT_MS) this.#arrive();
     else if (isLive) this.#listen(run);
@@ -195,6 +203,7 @@ export class Player {
 
   #note(run: Run, status: StreamStatus): void {
     if (run.isOver) return;
+    this.#isCutOff = status.state === 'stale' || status.retryAt !== undefined;
     if (status.state === 'live') this.#listen(run);
     if (status.state === 'closed') this.#lose();
   }
@@ -203,7 +212,8 @@ export class Player {
   #listen(run: Run): void {
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => {
-      if (!run.isOver && (this.#state === 'playing' || this.#steps > 0)) this.#arrive();
+      if (run.isOver || run.isHolding) return;
+      if (this.#state === 'playing' || this.#steps > 0) this.#arrive();
     }, QUIET_MS);
   }
 
