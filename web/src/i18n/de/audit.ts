@@ -7,7 +7,7 @@ export const audit: Messages['audit'] = {
   ofAll: 'Alle Veranstaltungen',
   toLive: 'Live',
   toNight: 'Der Abend noch einmal',
-  views: { history: 'Verlauf', asOf: 'Stand zu einem Moment', export: 'Export', proofs: 'Beweise' },
+  views: { history: 'Verlauf', asOf: 'Zeitpunkt', export: 'Export', proofs: 'Beweise' },
   viewsLabel: 'Teile des Prüfpults',
   zoneHint: (zone) => `Zeiten in ${zone}; UTC steht in jedem Eintrag.`,
   zonesHint: 'Zeiten in der Zone der jeweiligen Veranstaltung; UTC steht in jedem Eintrag.',
@@ -114,7 +114,6 @@ export const audit: Messages['audit'] = {
     story: 'Alles zu diesem Ticket',
     moment: 'Stand in diesem Moment',
     night: 'Der Abend noch einmal ab hier',
-    copy: 'Als JSON kopieren',
     notRecorded: 'Nicht festgehalten, weil es nicht zutrifft oder nicht angegeben wurde:',
     utc: 'UTC',
     fields: {
@@ -157,8 +156,7 @@ export const audit: Messages['audit'] = {
     cancelled: 'Die Anmeldung ist storniert.',
     refusals: (count) => (count === 1 ? 'einmal abgewiesen' : `${count}-mal abgewiesen`),
     undone: (count) => (count === 1 ? 'ein Scan zurückgenommen' : `${count} Scans zurückgenommen`),
-    onPage: 'auf dieser Seite',
-    thenTitle: 'Stand zu einem Moment',
+    thenTitle: 'Stand zu einem Zeitpunkt',
   },
 
   asOf: {
@@ -179,7 +177,6 @@ export const audit: Messages['audit'] = {
     unlimited: 'keine Grenze',
     lastFact: 'Letzter Eintrag bis dahin',
     night: 'Die ganze Seite dieses Moments sehen',
-    entries: 'Einträge bis dahin',
     needMoment: 'Eine Zeit oder die Nummer eines Eintrags angeben.',
     badOffset: 'Die Nummer eines Eintrags ist eine ganze Zahl ab 1.',
     notYet: 'Diese Veranstaltung gab es in dem Moment noch nicht.',
@@ -264,7 +261,6 @@ export const audit: Messages['audit'] = {
     keyNumber: 'Schlüsselnummer',
     verifyTitle: 'Einen Eintrag prüfen',
     verifyLead: 'Holt den Beweis eines Eintrags und prüft ihn hier.',
-    verify: 'Prüfen',
     verifyHere: 'In diesem Browser prüfen',
     verifyAgain: 'Noch einmal prüfen',
     checking: 'Wird geprüft …',

@@ -112,7 +112,6 @@ export const audit = {
     story: 'Everything about this ticket',
     moment: 'As it was right then',
     night: 'The night again from here',
-    copy: 'Copy as JSON',
     notRecorded: 'Not recorded, because it does not apply or was not given:',
     utc: 'UTC',
     fields: {
@@ -155,7 +154,6 @@ export const audit = {
     cancelled: 'The registration is cancelled.',
     refusals: (count: number) => (count === 1 ? 'refused once' : `refused ${count} times`),
     undone: (count: number) => (count === 1 ? 'one scan taken back' : `${count} scans taken back`),
-    onPage: 'on this page',
     thenTitle: 'As of a moment',
   },
 
@@ -177,7 +175,6 @@ export const audit = {
     unlimited: 'no limit',
     lastFact: 'Last entry until then',
     night: 'See the whole page of that moment',
-    entries: 'Entries up to then',
     needMoment: 'Enter a time or the number of an entry.',
     badOffset: 'The number of an entry is a whole number from 1 on.',
     notYet: 'This gathering did not exist yet at that moment.',
@@ -262,7 +259,6 @@ export const audit = {
     keyNumber: 'Key number',
     verifyTitle: 'Verify an entry',
     verifyLead: 'Fetches the proof of an entry and checks it here.',
-    verify: 'Verify',
     verifyHere: 'Verify in this browser',
     verifyAgain: 'Verify again',
     checking: 'Checking …',
