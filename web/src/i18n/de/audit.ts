@@ -13,6 +13,10 @@ export const audit: Messages['audit'] = {
   zonesHint: 'Zeiten in der Zone der jeweiligen Veranstaltung; UTC steht in jedem Eintrag.',
   recordedHint:
     'Was Prüfende lesen und wer auch immer exportiert, wird selbst im Verlauf festgehalten.',
+  notForYou:
+    'Der Verlauf ist für Veranstalter, Aufsicht, Prüfende und Superuser. Fragen Sie dort nach, oder melden Sie sich mit einer anderen Rolle an.',
+  notAll:
+    'Der Verlauf aller Veranstaltungen ist für Superuser und Prüfende. Den einer Veranstaltung erreichen Sie über ihre Seite.',
   gatheringsLabel: 'Eine Veranstaltung allein',
   chooseGathering: 'Zum Prüfpult von …',
   yes: 'ja',
@@ -168,7 +172,7 @@ export const audit: Messages['audit'] = {
     show: 'Anzeigen',
     then: 'Damals',
     now: 'Jetzt',
-    difference: 'Unterschied',
+    difference: 'Änderung',
     number: 'Zahl',
     registered: 'Angemeldet',
     checkedIn: 'Mindestens einmal da',
@@ -304,6 +308,7 @@ export const audit: Messages['audit'] = {
     goodCheckpoint: (size) =>
       `Der Checkpoint über ${size} Einträge ist mit diesem Schlüssel unterschrieben.`,
     bad: 'Nicht bewiesen.',
+    badEntry: 'Der Datensatz ist bewiesen, aber was hier gezeigt wird, ist nicht, was er sagt.',
     open: 'Falsch ist nichts, aber nicht alles konnte geprüft werden.',
     means: 'Was es bedeutet',
     todo: 'Was zu tun ist',

@@ -10,6 +10,10 @@ export const audit = {
   zoneHint: (zone: string) => `Times in ${zone}; UTC in each entry.`,
   zonesHint: 'Times in the zone of each gathering; UTC in each entry.',
   recordedHint: 'What auditors read and everybody exports is itself recorded in the history.',
+  notForYou:
+    'The history is for the organizer, supervisors, auditors and superusers. Ask one of them, or sign in with another role.',
+  notAll:
+    'The history of all gatherings is for superusers and auditors. That of one gathering is behind its page.',
   gatheringsLabel: 'One gathering alone',
   chooseGathering: 'Go to the desk of …',
   yes: 'yes',
@@ -166,7 +170,7 @@ export const audit = {
     show: 'Show',
     then: 'Then',
     now: 'Now',
-    difference: 'Difference',
+    difference: 'Change',
     number: 'Number',
     registered: 'Registered',
     checkedIn: 'Came in at least once',
@@ -301,6 +305,7 @@ export const audit = {
       `Proven: the log of ${to} entries begins with the ${from} entries of the earlier checkpoint, unchanged.`,
     goodCheckpoint: (size: string) => `The checkpoint of ${size} entries is signed by this key.`,
     bad: 'Not proven.',
+    badEntry: 'The record is proven, but what is shown here is not what it says.',
     open: 'Nothing is wrong, but not everything could be checked.',
     means: 'What it means',
     todo: 'What to do',
