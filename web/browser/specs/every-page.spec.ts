@@ -20,7 +20,20 @@ const SHIFT_MAX = 0.1;
 /** Words that German has, too, and what people named. */
 const THE_SAME = new Set([
   ...['doorbook', 'Administration', 'Status', 'Name', 'Version', 'Offset', 'Live', 'Export'],
-  ...['CSV', 'NDJSON', 'XLSX', 'Excel (XLSX)', 'Ticket', 'Standard', 'Student', 'Speaker', 'Press'],
+  ...[
+    'CSV',
+    'NDJSON',
+    'XLSX',
+    'Excel (XLSX)',
+    'Ticket',
+    'Server',
+    'Log',
+    'Generation',
+    'Standard',
+    'Student',
+    'Speaker',
+    'Press',
+  ],
   ...['Ruth Root', 'Midsummer concert', ...GATES],
 ]);
 
