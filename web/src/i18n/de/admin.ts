@@ -340,6 +340,8 @@ export const admin: Messages['admin'] = {
     tooLarge: (size) =>
       `Diese Datei ist größer als ${size}. Teilen Sie sie, und importieren Sie die Teile nacheinander.`,
     unreadable: 'Diese Datei kann nicht gelesen werden. Wählen Sie sie noch einmal.',
+    unreadableList:
+      'Die erste Zeile nennt die Spalten nicht. Setzen Sie eine Kopfzeile davor und wählen Sie die Datei noch einmal.',
     preview: 'Die ersten Zeilen, wie sie gelesen werden',
     previewRow: 'Zeile',
     uploading: 'Die Datei wird gesendet',

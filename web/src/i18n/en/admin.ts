@@ -335,6 +335,8 @@ export const admin = {
     tooLarge: (size: string) =>
       `This file is larger than ${size}. Split it, and import the parts one after the other.`,
     unreadable: 'This file cannot be read. Choose it again.',
+    unreadableList:
+      'The first line does not name the columns. Put a header row in front and choose the file again.',
     preview: 'The first rows, as they will be read',
     previewRow: 'Line',
     uploading: 'Sending the file',
