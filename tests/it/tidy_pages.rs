@@ -65,7 +65,11 @@ fn is_source(name: &str) -> bool {
 fn page_offences(path: &str, text: &str) -> Vec<String> {
     let mut offences = Vec::new();
     let is_test = path.ends_with(".test.ts") || path.ends_with(".spec.ts");
-    if !is_test && !["//", "/*", "<!--"].iter().any(|open| text.starts_with(open)) {
+    if !is_test
+        && !["//", "/*", "<!--"]
+            .iter()
+            .any(|open| text.starts_with(open))
+    {
         offences.push(format!(
             "{path}: opens without a comment that says what lives here"
         ));

@@ -4462,7 +4462,9 @@ export interface operations {
                 since?: string;
                 /** @description Recorded before this moment. */
                 until?: string;
-                /** @description Entries after this offset: the `next` of the page before. */
+                /** @description Of a page: the oldest or the newest first; the oldest when left out. A file is in the log's order. */
+                order?: "oldest" | "newest";
+                /** @description Entries behind this offset, in the page's order: the `next` of the page before. */
                 after?: number;
                 /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
                 limit?: number;
@@ -5566,7 +5568,9 @@ export interface operations {
                 since?: string;
                 /** @description Recorded before this moment. */
                 until?: string;
-                /** @description Entries after this offset: the `next` of the page before. */
+                /** @description Of a page: the oldest or the newest first; the oldest when left out. A file is in the log's order. */
+                order?: "oldest" | "newest";
+                /** @description Entries behind this offset, in the page's order: the `next` of the page before. */
                 after?: number;
                 /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
                 limit?: number;

@@ -7,7 +7,8 @@ import { ask } from '../api/problem';
 import { atMostEvery, oncePerFrame } from './frames';
 import type { Feed } from './feed';
 import { freshnessOf } from './freshness';
-import { lineOfEntry, Picture, type ScanLine } from './picture';
+import { linesOf } from './lines';
+import { Picture } from './picture';
 
 const PAGE_ROWS = 1000;
 const REFRESH_MS = 2000;
@@ -138,8 +139,10 @@ export class LiveFeed implements Feed {
       }),
     );
     if (!data || typeof data === 'string' || !('results' in data)) return;
-    const lines = data.results.map((entry) => lineOfEntry(entry, this.picture.people));
-    this.picture.fillScans(lines.filter((line): line is ScanLine => line !== null).reverse());
+    for (const { actor } of data.results) {
+      if (actor.name) this.picture.actors.set(actor.id, actor.name);
+    }
+    this.picture.fillScans(linesOf(data.results, this.picture.people));
     this.#draw();
   }
 }

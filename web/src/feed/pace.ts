@@ -16,13 +16,22 @@ export interface Pace {
   perMinute: number;
 }
 
-export async function arrivalsOf(gathering: string, nowMs: number): Promise<Pace | null> {
+/** Up to `nowMs`; `asOf`: as the log was at that offset. */
+export async function arrivalsOf(
+  gathering: string,
+  nowMs: number,
+  asOf: number | null = null,
+): Promise<Pace | null> {
   const start = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS - (SPAN_MINUTES - 1) * MINUTE_MS;
   const { data } = await ask(
     api.GET('/api/events/{event_id}/arrivals', {
       params: {
         path: { event_id: gathering },
-        query: { bucket: 60, since: new Date(start).toISOString() },
+        query: {
+          bucket: 60,
+          since: new Date(start).toISOString(),
+          ...(asOf === null ? {} : { as_of: String(asOf) }),
+        },
       },
     }),
   );

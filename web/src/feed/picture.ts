@@ -9,16 +9,16 @@ import type {
   ScanUpdate,
   StreamMessage,
 } from 'doorbook-stream';
-import type { Gathering, HistoryEntry, Occupancy, Participant } from '../api/client';
+import type { Gathering, Occupancy, Participant } from '../api/client';
 import { People } from './people';
 
-/** Most lines that are kept. */
+/** Most lines that are kept, of all scans and of those to be looked at. */
 export const SCANS_MAX = 200;
 
 /** One thing that happened at a door or a desk. */
 export interface ScanLine {
   offset: number;
-  kind: 'in' | 'out' | 'refused' | 'registered' | 'updated';
+  kind: 'in' | 'out' | 'refused' | 'updated';
   at: string;
   gate: string | null;
   /** Null: a ticket of another gathering. */
@@ -38,8 +38,12 @@ export class Picture {
   /** When its last event happened. */
   at: string | null = null;
   people = new People();
-  /** Newest first. */
+  /** Newest first. Registrations are no scans: an import would push out what happens at the doors. */
   scans: ScanLine[] = [];
+  /** Those of them that somebody should look at, newest first: in a rush they would soon be pushed out. */
+  alerts: ScanLine[] = [];
+  /** Names of who did something, by their id, as far as they are known. */
+  actors = new Map<string, string>();
   /** Grows with each event after which the arrivals by gate may differ. */
   arrivalsRevision = 0;
   /** Grows with each event that changes the gathering itself: its name, capacity, times. */
@@ -52,6 +56,7 @@ export class Picture {
     this.at = null;
     this.people.clear();
     this.scans = [];
+    this.alerts = [];
     this.arrivalsRevision += 1;
   }
 
@@ -127,7 +132,6 @@ export class Picture {
   #registered(message: ParticipantRegistered): void {
     this.#take(message.participant);
     this.#count(occupancyOf(message));
-    this.#line({ ...lineOf(message), kind: 'registered' });
   }
 
   #updated(message: ParticipantUpdated): void {
@@ -159,49 +163,24 @@ export class Picture {
 
   #line(line: ScanLine): void {
     this.scans = [line, ...this.scans.slice(0, SCANS_MAX - 1)];
+    if (isAlert(line)) this.alerts = [line, ...this.alerts.slice(0, SCANS_MAX - 1)];
   }
 
-  /** Puts lines of the history below those that the stream has brought. */
+  /** Puts lines of the history, newest first, below those that the stream has brought. */
   fillScans(lines: ScanLine[]): void {
-    const oldest = this.scans.at(-1)?.offset ?? Infinity;
-    const older = lines.filter((line) => line.offset < oldest);
-    this.scans = [...this.scans, ...older].slice(0, SCANS_MAX);
+    this.scans = below(this.scans, lines);
+    this.alerts = below(this.alerts, lines.filter(isAlert));
   }
+}
+
+/** Whether somebody should look at it: a refusal, or a scan with a warning, such as a conflict. */
+export function isAlert(line: ScanLine): boolean {
+  return line.kind === 'refused' || line.warnings.length > 0;
 }
 
 /** The offset in a cursor, `"<epoch>:<offset>"`. */
 export function offsetOf(cursor: string): number {
   return Number(cursor.slice(cursor.lastIndexOf(':') + 1)) || 0;
-}
-
-/** A history entry as a line; null where it is nothing that happened to somebody. */
-export function lineOfEntry(entry: HistoryEntry, people: People): ScanLine | null {
-  const kinds: Record<string, ScanLine['kind']> = {
-    participant_checked_in: 'in',
-    participant_checked_out: 'out',
-    scan_refused: 'refused',
-    participant_registered: 'registered',
-    scan_undone: 'updated',
-    registration_cancelled: 'updated',
-    participant_erased: 'updated',
-  };
-  const reasons: Record<string, string> = {
-    scan_undone: 'undone',
-    registration_cancelled: 'cancelled',
-    participant_erased: 'erased',
-  };
-  const kind = kinds[entry.type];
-  if (!kind) return null;
-  return {
-    offset: entry.offset,
-    kind,
-    at: entry.occurred_at,
-    gate: entry.gate ?? null,
-    participant: (entry.participant_id && people.get(entry.participant_id)) || null,
-    code: entry.code ?? reasons[entry.type] ?? null,
-    warnings: [],
-    previous: null,
-  };
 }
 
 function lineOf(message: {
@@ -227,4 +206,10 @@ function occupancyOf(message: object): Occupancy | null {
 function warningCodes(message: object): string[] {
   if (!('warnings' in message) || !Array.isArray(message.warnings)) return [];
   return message.warnings.map((warning: { code: string }) => warning.code);
+}
+
+/** Older lines go below; the stream may have brought some of them already. */
+function below(lines: ScanLine[], older: ScanLine[]): ScanLine[] {
+  const oldest = lines.at(-1)?.offset ?? Infinity;
+  return [...lines, ...older.filter((line) => line.offset < oldest)].slice(0, SCANS_MAX);
 }
