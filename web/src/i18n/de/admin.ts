@@ -8,7 +8,8 @@ export const admin: Messages['admin'] = {
   forbiddenHint:
     'Sie sind ohne diese Rolle angemeldet. Bitten Sie den Betreiber dieses Servers um ein Token mit der Rolle superuser.',
   again: 'Neu lesen',
-  requestId: (id) => `Anfrage ${id}`,
+  noAnswer:
+    'Vom Server kam keine Antwort. Prüfen Sie die Verbindung und versuchen Sie es noch einmal: Nichts geschieht doppelt.',
   copyFailed:
     'Kopieren ist hier nicht erlaubt: Markieren Sie den Text und kopieren Sie ihn selbst.',
   roles: {
@@ -340,6 +341,8 @@ export const admin: Messages['admin'] = {
     tooLarge: (size) =>
       `Diese Datei ist größer als ${size}. Teilen Sie sie, und importieren Sie die Teile nacheinander.`,
     unreadable: 'Diese Datei kann nicht gelesen werden. Wählen Sie sie noch einmal.',
+    unreadableList:
+      'Die erste Zeile nennt die Spalten nicht. Setzen Sie eine Kopfzeile davor und wählen Sie die Datei noch einmal.',
     preview: 'Die ersten Zeilen, wie sie gelesen werden',
     previewRow: 'Zeile',
     uploading: 'Die Datei wird gesendet',

@@ -6,7 +6,8 @@ export const admin = {
   forbiddenHint:
     'You are signed in without that role. Ask whoever runs this server for a token with the role superuser.',
   again: 'Read again',
-  requestId: (id: string) => `Request ${id}`,
+  noAnswer:
+    'No answer came from the server. Check the connection and try again: nothing happens twice.',
   copyFailed: 'Copying is not allowed here: select the text and copy it by hand.',
   roles: {
     superuser: 'Superuser',
@@ -335,6 +336,8 @@ export const admin = {
     tooLarge: (size: string) =>
       `This file is larger than ${size}. Split it, and import the parts one after the other.`,
     unreadable: 'This file cannot be read. Choose it again.',
+    unreadableList:
+      'The first line does not name the columns. Put a header row in front and choose the file again.',
     preview: 'The first rows, as they will be read',
     previewRow: 'Line',
     uploading: 'Sending the file',
