@@ -3,6 +3,7 @@
 import { api, whenSignedOut } from '../api/client';
 import type { components } from '../api/schema';
 import { ask, type Problem } from '../api/problem';
+import { forgetAll } from './kept';
 
 export type Who = components['schemas']['Session'];
 
@@ -69,6 +70,7 @@ class Session {
   }
 
   #end(): void {
+    forgetAll();
     this.#hasEnded = this.#who !== null;
     this.#who = null;
     this.#state = 'signed-out';

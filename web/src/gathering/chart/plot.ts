@@ -5,6 +5,9 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { topsOf, type Stacks } from './stacks';
 
+/** Distances of ticks; nothing arrives between minutes. */
+const TICK_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map((n) => n * 60);
+
 export interface Plot {
   show(stacks: Stacks): void;
   resize(width: number, height: number): void;
@@ -71,7 +74,7 @@ function options(
   };
   return {
     ...size,
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: {
@@ -79,7 +82,13 @@ function options(
       y: { range: (_, __, max) => [0, Math.max(4, Math.ceil((max || 0) * 1.05))] },
     },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => texts.time(tick * 1000)), space: 64 },
+      {
+        ...axis,
+        size: 28,
+        space: 64,
+        incrs: TICK_SECONDS,
+        values: (_, ticks) => ticks.map((tick) => texts.time(tick * 1000)),
+      },
       {
         ...axis,
         size: 44,
