@@ -8,7 +8,7 @@ function person(id: string, isInside: boolean, offset = 1): Participant {
     id,
     event_id: 'g',
     event_pax_id: `T-${id}`,
-    user: { first_name: 'Ana', last_name: `Name ${id}`, email: null },
+    user: { first_name: 'Ana', last_name: `Name ${id}`, email: '' },
     status: 'registered',
     checked_in: isInside,
     entries: isInside ? 1 : 0,

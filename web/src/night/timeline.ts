@@ -102,6 +102,11 @@ export class Timeline {
     return after >= upTo || this.#covered.some((span) => span.after <= after && span.upTo >= upTo);
   }
 
+  /** From an offset on every event is known up to the one that is given back. */
+  coveredUpTo(after: number): number {
+    return this.#covered.find((span) => span.after <= after && span.upTo > after)?.upTo ?? after;
+  }
+
   #cover(after: number, upTo: number): void {
     const apart = this.#covered.filter((span) => span.upTo < after || span.after > upTo);
     const touching = this.#covered.filter((span) => span.upTo >= after && span.after <= upTo);
