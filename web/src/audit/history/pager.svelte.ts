@@ -13,6 +13,8 @@ export class Pager {
   #next = $state<number | null>(null);
   #problem = $state.raw<Problem | null>(null);
   #reading = 0;
+  /** What the entries are a page of. */
+  #of = $state('');
 
   get state(): State {
     return this.#state;
@@ -31,6 +33,12 @@ export class Pager {
     return this.#problem;
   }
 
+  /** How many entries match, when the page shows all of them. */
+  countOf(filters: Query): number | null {
+    const isAll = this.#of === keyOf(filters, null) && this.#state === 'ready';
+    return isAll && this.#next === null ? this.#entries.length : null;
+  }
+
   /** A page that was asked for later takes the place of one that has not come yet. */
   async read(id: string | null, filters: Query, place: Place): Promise<void> {
     const reading = ++this.#reading;
@@ -40,8 +48,13 @@ export class Pager {
     this.#problem = problem ?? null;
     if (data) {
       this.#entries = data.results;
+      this.#of = keyOf(filters, place.after);
       this.#next = data.next === null ? null : Number(data.next);
     }
     this.#state = problem ? 'failed' : 'ready';
   }
+}
+
+function keyOf(filters: Query, after: number | null): string {
+  return JSON.stringify([filters, after]);
 }
