@@ -142,7 +142,7 @@ export const admin: Messages['admin'] = {
     lead: 'Eine Sicherung wird auf der Kommandozeile gemacht, während der Server läuft. Beim nächsten Mal wird nur kopiert, was neu ist.',
     make: 'Sichern',
     makeHint:
-      'DOORBOOK_TOKEN ist ein Token eines Superusers. Setzen Sie Ihr eigenes Verzeichnis an die Stelle von /backup/doorbook.',
+      'Setzen Sie zuerst DOORBOOK_TOKEN auf das Token eines Superusers, und Ihr eigenes Verzeichnis an die Stelle von /backup/doorbook.',
     keys: 'Die Sicherung enthält das ganze Log und die Schlüssel, die die personenbezogenen Daten darin öffnen. Bewahren Sie sie so geheim auf wie den Server selbst; mit --without-master-key bleibt der Hauptschlüssel draußen, und Sie verwahren keys/master woanders.',
     notIn:
       'Das Geheimnis, das Tokens unterschreibt, und die Einstellungen sind in keiner Sicherung.',
@@ -340,6 +340,8 @@ export const admin: Messages['admin'] = {
     tooLarge: (size) =>
       `Diese Datei ist größer als ${size}. Teilen Sie sie, und importieren Sie die Teile nacheinander.`,
     unreadable: 'Diese Datei kann nicht gelesen werden. Wählen Sie sie noch einmal.',
+    unreadableList:
+      'Die erste Zeile nennt die Spalten nicht. Setzen Sie eine Kopfzeile davor und wählen Sie die Datei noch einmal.',
     preview: 'Die ersten Zeilen, wie sie gelesen werden',
     previewRow: 'Zeile',
     uploading: 'Die Datei wird gesendet',

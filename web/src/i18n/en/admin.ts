@@ -141,7 +141,7 @@ export const admin = {
     lead: 'A backup is made on the command line while the server serves. Run it again, and only what is new is copied.',
     make: 'Make it',
     makeHint:
-      'DOORBOOK_TOKEN is a token of a superuser. Put your own directory in the place of /backup/doorbook.',
+      'Set DOORBOOK_TOKEN to a superuser’s token first, and put your own directory in the place of /backup/doorbook.',
     keys: 'The backup holds the whole log and the keys that open the personal data in it. Keep it as secret as the server itself; with --without-master-key the master key stays out of it, and you keep keys/master elsewhere.',
     notIn: 'The secret that signs tokens and the settings are in no backup.',
     plain:
@@ -335,6 +335,8 @@ export const admin = {
     tooLarge: (size: string) =>
       `This file is larger than ${size}. Split it, and import the parts one after the other.`,
     unreadable: 'This file cannot be read. Choose it again.',
+    unreadableList:
+      'The first line does not name the columns. Put a header row in front and choose the file again.',
     preview: 'The first rows, as they will be read',
     previewRow: 'Line',
     uploading: 'Sending the file',
