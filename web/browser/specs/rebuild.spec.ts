@@ -17,14 +17,12 @@ test('a rebuild shows its progress, switches to a new generation, and no page lo
   const { gathering, people } = await invited(api, { people: PEOPLE, details: { capacity: null } });
   await api.scanBatch(
     gathering.id,
-    people
-      .slice(0, PEOPLE - 20)
-      .map(({ code }) => ({
-        code,
-        direction: 'in',
-        scan_id: `rebuild-${code}`,
-        gate: 'North gate',
-      })),
+    people.slice(0, PEOPLE - 20).map(({ code }) => ({
+      code,
+      direction: 'in',
+      scan_id: `rebuild-${code}`,
+      gate: 'North gate',
+    })),
   );
   const live = await elsewhere(page, doorbook, SUPERUSER);
   await openGathering(live, gathering);
