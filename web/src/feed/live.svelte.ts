@@ -55,6 +55,11 @@ export class LiveFeed implements Feed {
     return this.#loading;
   }
 
+  /** When what is shown was last known to be all there is, ms since 1970; null: never. */
+  get knownAt(): number | null {
+    return this.#stream.status.asOf ?? null;
+  }
+
   close(): void {
     this.#load += 1;
     this.#stream.close();

@@ -12,6 +12,8 @@ export interface Decision {
   detail: string | null;
   previous: Previous | null;
   warnings: string[];
+  /** When it was decided; null where that is not known. */
+  at: string | null;
   /** It had been done before under the same name. */
   replayed: boolean;
 }
@@ -23,6 +25,7 @@ interface Answer {
   detail?: string | null;
   previous?: Previous | null;
   warnings?: ScanWarning[];
+  timestamp?: string;
   replayed?: boolean;
 }
 
@@ -57,6 +60,7 @@ function decided(answer: Answer, done: Decision['kind']): Decision {
     detail: kind === 'refused' ? sentenceOf(answer) : null,
     previous: kind === 'refused' ? (answer.previous ?? null) : null,
     warnings: (answer.warnings ?? []).map((warning) => warning.code),
+    at: answer.timestamp ?? null,
     replayed: answer.replayed === true,
   };
 }
@@ -68,7 +72,15 @@ function sentenceOf({ detail, code }: Answer): string | null {
 }
 
 function nothing(kind: Decision['kind']): Decision {
-  return { kind, code: null, detail: null, previous: null, warnings: [], replayed: false };
+  return {
+    kind,
+    code: null,
+    detail: null,
+    previous: null,
+    warnings: [],
+    at: null,
+    replayed: false,
+  };
 }
 
 function isLost(status: number): boolean {

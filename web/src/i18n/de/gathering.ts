@@ -127,6 +127,7 @@ export const gathering: Messages['gathering'] = {
     checkOut: 'Hinaus buchen',
     undo: 'Letzten Scan zurücknehmen',
     undoHint: 'Der Scan bleibt im Verlauf und zählt nicht mehr.',
+    takesBack: (scan) => `Nimmt „${scan}“ zurück.`,
     undoOwn: 'Eigene Scans können Sie 15 Minuten lang zurücknehmen.',
     cancel: 'Anmeldung stornieren',
     cancelAsk: 'Das Ticket öffnet dann keine Tür mehr. Das lässt sich nicht zurücknehmen.',
@@ -145,7 +146,7 @@ export const gathering: Messages['gathering'] = {
     readOnly: 'Sie sehen diese Veranstaltung, handeln aber nicht darin.',
     pastOnly: 'Das ist die Vergangenheit. Zum Handeln öffnen Sie die Live-Seite.',
     decisions: {
-      admitted: 'Einlassen',
+      admitted: 'Eingelassen',
       exited: 'Hinausgegangen',
       refused: 'Abgewiesen',
       undone: 'Zurückgenommen',

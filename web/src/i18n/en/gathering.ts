@@ -126,6 +126,7 @@ export const gathering = {
     checkOut: 'Check out',
     undo: 'Undo last scan',
     undoHint: 'The scan stays in the history and no longer counts.',
+    takesBack: (scan: string) => `Takes back “${scan}”.`,
     undoOwn: 'You can undo your own scans for 15 minutes.',
     cancel: 'Cancel registration',
     cancelAsk: 'The ticket will no longer open the door. This cannot be taken back.',
@@ -144,7 +145,7 @@ export const gathering = {
     readOnly: 'You see this gathering, but do not act in it.',
     pastOnly: 'This is the past. To act, open the live page.',
     decisions: {
-      admitted: 'Come in',
+      admitted: 'Admitted',
       exited: 'Went out',
       refused: 'Refused',
       undone: 'Undone',
