@@ -32,7 +32,6 @@ export class Chronicle {
   #ends = $state.raw<Ends | null>(null);
   #evening = $state.raw<Span | null>(null);
   #arrivals = $state.raw<Arrivals | null>(null);
-  #isRead = $state(false);
 
   constructor(id: string) {
     this.id = id;
@@ -57,27 +56,23 @@ export class Chronicle {
     return this.#arrivals;
   }
 
-  /** Reactive: the evening is known, or that there is none. */
-  get isRead(): boolean {
-    return this.#isRead;
-  }
-
-  /** Finds the ends; null: done. The rest comes with `read`. */
+  /** Finds the ends, and when the evening was; null: done. Where each event lies comes with `read`. */
   async open(): Promise<Problem | null> {
     const [gathering, page] = await Promise.all([
       readGathering(this.id, null),
-      readHistory(this.id, 0, PAGE_ROWS),
+      readHistory(this.id, 0, 1),
     ]);
     const problem = gathering.problem ?? page.problem;
     if (problem || !gathering.data || !page.data) return problem ?? null;
     const first = page.data[0]?.offset ?? gathering.data.offset;
     const last = Math.max(gathering.data.offset, first);
     this.#ends = { first, last };
-    this.#take(page.data, 0, page.data.length < PAGE_ROWS ? last : first);
+    this.#take(page.data, 0, first);
+    await Promise.all([this.#probeAt(last), this.#readArrivals()]);
     return null;
   }
 
-  /** Finds the evening, and enough of what lies between to place it on a scale. */
+  /** Reads enough of what lies between to place it on a scale, and to know the end of the evening. */
   async read(): Promise<void> {
     if (!this.#ends) return;
     if (!(await this.#readWhole())) {
@@ -85,7 +80,6 @@ export class Chronicle {
       await this.#findLastScan();
     }
     await this.#readArrivals();
-    this.#isRead = true;
   }
 
   /** The last event may be another one by now. */
@@ -149,7 +143,7 @@ export class Chronicle {
 
   async #readWhole(): Promise<boolean> {
     const { last = 0 } = this.#ends ?? {};
-    for (let page = 1; page < WHOLE_PAGES; page += 1) {
+    for (let page = 0; page < WHOLE_PAGES; page += 1) {
       const reached = this.timeline.coveredUpTo(0);
       if (reached >= last) return true;
       if (await this.#readPage(reached, last)) return false;

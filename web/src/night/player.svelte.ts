@@ -105,7 +105,7 @@ export class Player {
     await this.#feed.go(target);
     if (this.#feed.problem && this.#state === 'playing') this.#state = 'paused';
     // Another jump may be under way by now; it opens the stream when it has arrived.
-    if (this.#state === 'playing' && this.#feed.asked === null) this.#open();
+    if (this.#state === 'playing' || this.#steps > 0) this.#goOn();
   }
 
   close(): void {

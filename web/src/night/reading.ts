@@ -118,9 +118,10 @@ async function lookBack(
   let width = LOOK_BACK_OFFSETS;
   for (let turn = 0; turn < LOOK_BACK_TURNS; turn += 1) {
     const entriesAfter = Math.max(0, offset - width);
-    const { data, problem } = await readHistory(id, entriesAfter, PAGE_ROWS);
+    const limit = Math.min(width, PAGE_ROWS);
+    const { data, problem } = await readHistory(id, entriesAfter, limit);
     if (problem) return { problem };
-    const reachesOffset = data.length < PAGE_ROWS || (data.at(-1)?.offset ?? 0) >= offset;
+    const reachesOffset = data.length < limit || (data.at(-1)?.offset ?? 0) >= offset;
     if (!reachesOffset) break;
     found = { entries: data.filter((entry) => entry.offset <= offset), entriesAfter };
     if (found.entries.length >= LOOKED_BACK_MIN || entriesAfter === 0) break;

@@ -21,7 +21,12 @@ describe('door times', () => {
   it('of an evening that was entered afterwards are those of the evening', () => {
     // Created and registered at 500, scanned from 100 to 200, a registration at 501 in the middle.
     const events = [note(1, 500), note(2, 500), scan(3, 100), note(4, 501), scan(5, 200)];
-    expect(doorTimes(events)).toEqual([100, 100, 100, 200, 200]);
+    expect(doorTimes(events)).toEqual([-Infinity, -Infinity, 100, 100, 200]);
+    const line = new Timeline();
+    line.add(events, 0, 5);
+    // Whoever looks at the time before the doors opened sees the registrations.
+    expect(line.bracket(99)).toMatchObject({ before: { offset: 2 }, isExact: true });
+    expect(line.timeAt(1)).toBe(100);
   });
 
   it('of what is no scan after the last scan are its own', () => {

@@ -54,10 +54,13 @@ export class Timeline {
     this.#cover(after, upTo);
   }
 
-  /** The door time of the last known event at or before an offset; of the first one before all. */
+  /** The door time of the last known event at or before an offset, or of the first one that has a time. */
   timeAt(offset: number): number | null {
     const times = this.#doorTimes();
-    return times[this.#place(offset)] ?? times[0] ?? null;
+    const at = times[this.#place(offset)];
+    return at !== undefined && at > -Infinity
+      ? at
+      : (times.find((time) => time > -Infinity) ?? null);
   }
 
   /** The offset and its time of the last scan that is known. */
@@ -134,7 +137,10 @@ export class Timeline {
   }
 }
 
-/** One time for each event, never falling. What is no scan stands between the scans around it. */
+/**
+ * One time for each event, never falling. What is no scan has its own where that is not after the next scan;
+ * else it was entered afterwards, and counts as there since the scan before it, or since ever (-Infinity).
+ */
 export function doorTimes(events: readonly Known[]): number[] {
   const ceilings = new Array<number>(events.length).fill(Infinity);
   let latest = -Infinity;
@@ -146,7 +152,8 @@ export function doorTimes(events: readonly Known[]): number[] {
   }
   let clock = -Infinity;
   return events.map(({ at }, place) => {
-    clock = scans[place] ?? Math.max(clock, Math.min(at, ceilings[place] ?? Infinity));
+    const isEnteredAfterwards = at > (ceilings[place] ?? Infinity);
+    clock = scans[place] ?? (isEnteredAfterwards ? clock : Math.max(clock, at));
     return clock;
   });
 }
