@@ -20,6 +20,15 @@ export type FilterName = keyof Filters;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const IN_ADDRESS = ['gate', 'type', 'since', 'until'] as const;
 
+const NONE: Filters = {
+  participant: null,
+  actor: null,
+  gate: null,
+  type: null,
+  since: null,
+  until: null,
+};
+
 export function isUuid(text: string): boolean {
   return UUID.test(text);
 }
@@ -97,7 +106,13 @@ export class FilterState {
     router.setQuery(address, 'push');
   }
 
+  /** Everything about one ticket, and nothing else. */
+  tell(participant: string, code: string | null): void {
+    this.know(participant, code);
+    this.set({ ...NONE, participant });
+  }
+
   clear(): void {
-    this.set({ participant: null, actor: null, gate: null, type: null, since: null, until: null });
+    this.set(NONE);
   }
 }
