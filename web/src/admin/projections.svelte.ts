@@ -79,6 +79,7 @@ export class ProjectionsWatch {
     void this.read();
   }
 
+  /** Shows a rebuild no longer. */
   hide(name: string): void {
     const { [name]: _, ...others } = this.#rebuilds;
     this.#rebuilds = others;
@@ -111,10 +112,17 @@ export class ProjectionsWatch {
   }
 
   async #readRebuild(name: string): Promise<void> {
-    const { data } = await ask(
+    const { data, problem } = await ask(
       api.GET('/api/admin/projections/{name}/rebuild', { params: { path: { name } } }),
     );
     if (data) this.#take(name, data);
+    else if (problem.status === 409) this.#forget(name);
+  }
+
+  /** The server has started anew, and knows of none. */
+  #forget(name: string): void {
+    this.hide(name);
+    this.#underWay.delete(name);
   }
 
   #take(name: string, progress: RebuildProgress): void {

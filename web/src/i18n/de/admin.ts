@@ -8,7 +8,8 @@ export const admin: Messages['admin'] = {
   forbiddenHint:
     'Sie sind ohne diese Rolle angemeldet. Bitten Sie den Betreiber dieses Servers um ein Token mit der Rolle superuser.',
   again: 'Neu lesen',
-  requestId: (id) => `Anfrage ${id}`,
+  noAnswer:
+    'Vom Server kam keine Antwort. Prüfen Sie die Verbindung und versuchen Sie es noch einmal: Nichts geschieht doppelt.',
   copyFailed:
     'Kopieren ist hier nicht erlaubt: Markieren Sie den Text und kopieren Sie ihn selbst.',
   roles: {

@@ -6,7 +6,8 @@ export const admin = {
   forbiddenHint:
     'You are signed in without that role. Ask whoever runs this server for a token with the role superuser.',
   again: 'Read again',
-  requestId: (id: string) => `Request ${id}`,
+  noAnswer:
+    'No answer came from the server. Check the connection and try again: nothing happens twice.',
   copyFailed: 'Copying is not allowed here: select the text and copy it by hand.',
   roles: {
     superuser: 'Superuser',
