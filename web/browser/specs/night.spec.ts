@@ -75,7 +75,10 @@ test('arrow keys step from event to event, and the ends are the ends', async ({ 
   }
 });
 
-test('playing ends with the newest event and says so, and goes on when there is another', async ({ page, desk }) => {
+test('playing ends with the newest event and says so, and goes on when there is another', async ({
+  page,
+  desk,
+}) => {
   const evening = await night(desk, { people: 20 });
   const { id } = evening.gathering;
   // The last three things are close to each other, however long the evening was.
