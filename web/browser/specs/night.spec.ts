@@ -35,6 +35,14 @@ async function held(page: Page, api: Api, id: string, offset: number): Promise<v
   };
   expect(await countsOfLog(api, id, offset), `the API and the log at ${offset}`).toEqual(wanted);
   await countsBecome(page, wanted);
+  const { total } = await api.ok<{ total: number }>(
+    'GET',
+    `/api/events/${id}/arrivals/?as_of=${offset}`,
+  );
+  const chart = page.getByTestId('arrivals');
+  if (total > 0)
+    await expect(chart.getByRole('img', { name: new RegExp(`^${total} arrivals`) })).toBeVisible();
+  else await expect(chart).toContainText('Nobody has arrived yet');
 }
 
 test('the slider at random moments shows what the API answers as of them', async ({
