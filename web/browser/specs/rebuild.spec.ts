@@ -33,10 +33,10 @@ test('a rebuild shows its progress, switches to a new generation, and no page lo
   const progress = await page.evaluateHandle(() => {
     const values: number[] = [];
     const look = (): void => {
-      const bar = document.querySelector(
-        '[data-testid="projection-participants"] [role="progressbar"]',
+      const bar = document.querySelector<HTMLProgressElement>(
+        '[data-testid="projection-participants"] progress',
       );
-      const value = Number(bar?.getAttribute('aria-valuenow') ?? NaN);
+      const value = bar?.position ?? NaN;
       if (!Number.isNaN(value) && value !== values.at(-1)) values.push(value);
     };
     new MutationObserver(look).observe(document.body, {
