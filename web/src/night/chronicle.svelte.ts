@@ -75,7 +75,7 @@ export class Chronicle {
     const last = Math.max(gathering.data.offset, first);
     this.#ends = { first, last };
     this.#take(page.data, 0, first);
-    await Promise.all([this.#probeAt(last), this.#readArrivals()]);
+    await Promise.all([this.#probeAt(last), this.#findFirstArrival(), this.#readArrivals()]);
     return null;
   }
 
@@ -169,6 +169,13 @@ export class Chronicle {
       }
     };
     await Promise.all(Array.from({ length: PROBES_AT_ONCE }, next));
+  }
+
+  /** Which time the events before it have, depends on it. */
+  async #findFirstArrival(): Promise<void> {
+    const { data } = await readHistory(this.id, 0, 1, 'participant_checked_in');
+    const first = data?.[0];
+    if (first) this.#take([first], first.offset - 1, first.offset);
   }
 
   /** Between the last scan that was met and the next place there may be more of them. */

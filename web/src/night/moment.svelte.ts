@@ -27,8 +27,8 @@ export class MomentFeed implements Feed {
   #chronicle: Chronicle;
   #version = $state(0);
   #moment = $state.raw<Moment | null>(null);
-  // While it plays the time changes without an event: that is another moment, but no other offset.
-  #asOf = $derived(this.#moment?.offset ?? null);
+  // Kept apart: while it plays the time changes without an event, and that is no other offset.
+  #asOf = $state<number | null>(null);
   #asked = $state.raw<Target | null>(null);
   #loading = $state.raw<{ loaded: number; all: number } | null>(null);
   #isWhole = $state(false);
@@ -233,7 +233,10 @@ export class MomentFeed implements Feed {
 
   /** The moment and the picture change together: the offset beside the numbers is that of the numbers. */
   #show(): void {
-    if (this.#carried) this.#moment = this.#carried;
+    if (this.#carried) {
+      this.#moment = this.#carried;
+      this.#asOf = this.#carried.offset;
+    }
     if (this.#isChanged) this.#version += 1;
     this.#isChanged = false;
   }
