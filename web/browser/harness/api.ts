@@ -38,6 +38,8 @@ export interface Entry {
   gate: string | null;
   undoes: number | null;
   outcome: string | null;
+  accessed: { what: string; format: string | null } | null;
+  actor: { id: string; role: string };
 }
 
 export interface Scan {

@@ -9,6 +9,9 @@ import { attendeeList, person, ticketCode, type Person } from './people.ts';
 
 export const GATES = ['North gate', 'South gate', 'Garden'] as const;
 
+/** How long an evening is that says nothing else. */
+const MINUTES = 150;
+
 export interface Plan {
   name?: string;
   people?: number;
@@ -36,6 +39,7 @@ export interface Night {
 export async function invited(api: Api, plan: Plan = {}): Promise<Night> {
   const gathering = await api.createGathering(plan.name ?? 'Midsummer concert', {
     capacity: 500,
+    start_date: new Date(opened(plan)).toISOString(),
     ...plan.details,
   });
   const prefix = gathering.id.slice(-8).toUpperCase();
@@ -62,10 +66,14 @@ export async function night(api: Api, plan: Plan = {}): Promise<Night> {
   return { ...before, offset };
 }
 
+/** When the doors opened, ms since 1970. */
+function opened({ minutes = MINUTES }: Plan): number {
+  return Math.floor(Date.now() / 60_000) * 60_000 - minutes * 60_000;
+}
+
 /** Everybody who comes arrives; one in eight leaves again, half of those come back; one in twenty shows a used ticket. */
 function scansOf(people: readonly Person[], chance: Chance, plan: Plan): Scan[] {
-  const minutes = plan.minutes ?? 150;
-  const opened = Math.floor(Date.now() / 60_000) * 60_000 - minutes * 60_000;
+  const minutes = plan.minutes ?? MINUTES;
   const moments: { at: number; code: string; direction: 'in' | 'out' }[] = [];
   const coming = people.slice(0, Math.ceil(people.length * (plan.share ?? 0.7)));
   for (const { code } of coming) {
@@ -84,7 +92,7 @@ function scansOf(people: readonly Person[], chance: Chance, plan: Plan): Scan[] 
     scan_id: randomUUID(),
     gate: chance.of(GATES),
     device: `reader-${chance.below(4) + 1}`,
-    occurred_at: new Date(opened + at * 60_000).toISOString(),
+    occurred_at: new Date(opened(plan) + at * 60_000).toISOString(),
   }));
 }
 

@@ -24,29 +24,33 @@ const live = async (page: Page): Promise<void> => {
   await shows(page, 'live');
 };
 
+/** Nothing is on its way any more, and nothing says that it is waited for. */
+const quiet = async (page: Page): Promise<void> => {
+  await heading(page);
+  await page.waitForLoadState('networkidle');
+  await expect(page.getByText(/^(Loading|Wird geladen) …$/)).toHaveCount(0);
+};
+
+const of =
+  (part: string) =>
+  ({ gathering }: Night): string =>
+    `/gatherings/${gathering.id}${part}`;
+
 export const SCREENS: readonly Screen[] = [
   { name: 'sign-in', path: () => '/sign-in', signedOut: true, stands: heading },
   { name: 'dashboard', path: () => '/', stands: live },
-  { name: 'gathering', path: ({ gathering }) => `/gatherings/${gathering.id}`, stands: live },
+  { name: 'gathering', path: of(''), stands: live },
   { name: 'person', path: personPath, stands: live },
-  {
-    name: 'evacuation',
-    path: ({ gathering }) => `/gatherings/${gathering.id}/evacuation`,
-    stands: heading,
-  },
-  { name: 'night', path: nightPath, stands: heading },
-  {
-    name: 'history',
-    path: ({ gathering }) => `/gatherings/${gathering.id}/history`,
-    stands: heading,
-  },
-  {
-    name: 'settings',
-    path: ({ gathering }) => `/gatherings/${gathering.id}/settings`,
-    stands: heading,
-  },
-  { name: 'audit', path: () => '/audit', stands: heading },
-  { name: 'admin', path: () => '/admin', stands: heading },
+  { name: 'evacuation', path: of('/evacuation'), stands: quiet },
+  { name: 'night', path: nightPath, stands: quiet },
+  { name: 'history', path: of('/history'), stands: quiet },
+  { name: 'entry', path: entryPath, stands: quiet },
+  { name: 'as-of', path: asOfPath, stands: quiet },
+  { name: 'export', path: of('/history?view=export'), stands: quiet },
+  { name: 'proofs', path: of('/history?view=proofs'), stands: quiet },
+  { name: 'settings', path: of('/settings'), stands: quiet },
+  { name: 'audit', path: () => '/audit', stands: quiet },
+  { name: 'admin', path: () => '/admin', stands: quiet },
 ];
 
 function personPath({ gathering, someone }: Night): string {
@@ -56,4 +60,13 @@ function personPath({ gathering, someone }: Night): string {
 /** A little after the middle of what happened. */
 function nightPath({ gathering, offset, invitedAt }: Night): string {
   return `/gatherings/${gathering.id}/night?at=${invitedAt + Math.floor((offset - invitedAt) * 0.6)}`;
+}
+
+/** The last thing that happened. */
+function entryPath({ gathering, offset }: Night): string {
+  return `/gatherings/${gathering.id}/history?entry=${offset}&after=${offset - 20}`;
+}
+
+function asOfPath({ gathering, invitedAt }: Night): string {
+  return `/gatherings/${gathering.id}/history?view=as-of&at=${invitedAt + 20}`;
 }

@@ -3,7 +3,7 @@
 
 import type { HistoryEntry } from '../../api/client';
 import type { Problem } from '../../api/problem';
-import { readPage, type Query } from './read';
+import { readPage, type Place, type Query } from './read';
 
 type State = 'reading' | 'ready' | 'failed';
 
@@ -13,6 +13,8 @@ export class Pager {
   #next = $state<number | null>(null);
   #problem = $state.raw<Problem | null>(null);
   #reading = 0;
+  /** What the entries are a page of. */
+  #of = $state('');
 
   get state(): State {
     return this.#state;
@@ -31,17 +33,28 @@ export class Pager {
     return this.#problem;
   }
 
+  /** How many entries match, when the page shows all of them. */
+  countOf(filters: Query): number | null {
+    const isAll = this.#of === keyOf(filters, null) && this.#state === 'ready';
+    return isAll && this.#next === null ? this.#entries.length : null;
+  }
+
   /** A page that was asked for later takes the place of one that has not come yet. */
-  async read(id: string | null, filters: Query, after: number): Promise<void> {
+  async read(id: string | null, filters: Query, place: Place): Promise<void> {
     const reading = ++this.#reading;
     this.#state = 'reading';
-    const { data, problem } = await readPage(id, filters, after);
+    const { data, problem } = await readPage(id, filters, place);
     if (reading !== this.#reading) return;
     this.#problem = problem ?? null;
     if (data) {
       this.#entries = data.results;
+      this.#of = keyOf(filters, place.after);
       this.#next = data.next === null ? null : Number(data.next);
     }
     this.#state = problem ? 'failed' : 'ready';
   }
+}
+
+function keyOf(filters: Query, after: number | null): string {
+  return JSON.stringify([filters, after]);
 }

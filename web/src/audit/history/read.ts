@@ -1,4 +1,4 @@
-// Reads the history by the API: one page, one entry, the last page. Over one gathering or over all.
+// Reads the history by the API: a page, the page before it, one entry. Over one gathering or over all.
 
 import { api, type HistoryEntry } from '../../api/client';
 import { ask, type Problem } from '../../api/problem';
@@ -14,16 +14,23 @@ export interface Page {
 export type Read<T> = { data: T; problem?: never } | { data?: never; problem: Problem };
 
 export const PAGE_ENTRIES = 100;
-const PAGE_ENTRIES_MAX = 1000;
+
+/** Of a page: the entries behind `after`, in the page's order; from its beginning where that is null. */
+export interface Place {
+  order: Order;
+  after: number | null;
+}
+
+export type Order = 'newest' | 'oldest';
 
 /** `id`: of a gathering; null for all. */
 export async function readPage(
   id: string | null,
   filters: Query,
-  after: number,
+  { order, after }: Place,
   limit = PAGE_ENTRIES,
 ): Promise<Read<Page>> {
-  const query = { ...filters, after, limit };
+  const query = { ...filters, order, limit, ...(after === null ? {} : { after }) };
   const answer = await ask(
     id === null
       ? api.GET('/api/history', { params: { query } })
@@ -37,43 +44,23 @@ export async function readEntry(
   id: string | null,
   offset: number,
 ): Promise<Read<HistoryEntry | null>> {
-  const page = await readPage(id, {}, offset - 1, 1);
+  const page = await readPage(id, {}, { order: 'oldest', after: offset - 1 }, 1);
   if (page.problem) return page;
   const [entry] = page.data.results;
   return { data: entry?.offset === offset ? entry : null };
 }
 
-/**
- * Where the last page begins. The history is read forwards, so ever longer ends of the log are looked at until
- * one holds a page of what matches.
- */
-export async function startOfLastPage(
+/** Behind which offset the page begins that ends before `first`; null: at the beginning. */
+export async function startOfPageBefore(
   id: string | null,
   filters: Query,
-  head: number,
-): Promise<Read<number>> {
-  for (let span = PAGE_ENTRIES; ; span *= 8) {
-    const start = Math.max(0, head - span);
-    const read = await readFrom(id, filters, start);
-    if (read.problem) return read;
-    const offsets = read.data;
-    if (offsets.length > PAGE_ENTRIES) return { data: offsets.at(-PAGE_ENTRIES - 1) ?? start };
-    if (offsets.length === PAGE_ENTRIES || start === 0) return { data: start };
-  }
-}
-
-/** The offsets of the last entries after one. */
-async function readFrom(id: string | null, filters: Query, start: number): Promise<Read<number[]>> {
-  let offsets: number[] = [];
-  let after: number | null = start;
-  while (after !== null) {
-    const page: Read<Page> = await readPage(id, filters, after, PAGE_ENTRIES_MAX);
-    if (page.problem) return page;
-    const found = page.data.results.map((entry) => entry.offset);
-    offsets = [...offsets, ...found].slice(-PAGE_ENTRIES - 1);
-    after = page.data.next === null ? null : Number(page.data.next);
-  }
-  return { data: offsets };
+  order: Order,
+  first: number,
+): Promise<Read<number | null>> {
+  const back: Order = order === 'newest' ? 'oldest' : 'newest';
+  const page = await readPage(id, filters, { order: back, after: first }, PAGE_ENTRIES + 1);
+  if (page.problem) return page;
+  return { data: page.data.results[PAGE_ENTRIES]?.offset ?? null };
 }
 
 function pageIn(data: unknown): Page {

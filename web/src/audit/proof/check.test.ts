@@ -1,6 +1,6 @@
 // Real proofs pass, and everything that was done to them is found out, each for its own reason.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { encodeBase64, decodeBase64 } from './base64';
 import { checkCheckpoint, checkEntry, checkGrowth } from './check';
 import {
@@ -14,6 +14,9 @@ import {
 } from './fixtures';
 import { textOf } from './files';
 import type { ShownEntry } from './entry';
+
+// Thousands of forgeries are tried, on machines of any speed.
+vi.setConfig({ testTimeout: 120_000 });
 
 const OFFSETS = [1, 7, 8, 9, 13];
 const proofOf = (offset: number): string => fixture(`offset-${offset}.tlog-proof`);

@@ -1,10 +1,13 @@
 // Paths and proofs between trees, held against trees that are built naively from their leaves, in every
 // shape up to a size with all the corners that there are.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Bytes } from './base64';
 import { EMPTY_ROOT, equal, leafHash, nodeHash, sha256 } from './hashes';
 import { rootOfPath, rootsOfConsistency } from './tree';
+
+// Thousands of forgeries are tried, on machines of any speed.
+vi.setConfig({ testTimeout: 120_000 });
 
 const SIZE = 20;
 const leaves: Bytes[] = await Promise.all(

@@ -7,12 +7,16 @@ export const audit: Messages['audit'] = {
   ofAll: 'Alle Veranstaltungen',
   toLive: 'Live',
   toNight: 'Der Abend noch einmal',
-  views: { history: 'Verlauf', asOf: 'Stand zu einem Moment', export: 'Export', proofs: 'Beweise' },
+  views: { history: 'Verlauf', asOf: 'Zeitpunkt', export: 'Export', proofs: 'Beweise' },
   viewsLabel: 'Teile des Prüfpults',
   zoneHint: (zone) => `Zeiten in ${zone}; UTC steht in jedem Eintrag.`,
   zonesHint: 'Zeiten in der Zone der jeweiligen Veranstaltung; UTC steht in jedem Eintrag.',
   recordedHint:
     'Was Prüfende lesen und wer auch immer exportiert, wird selbst im Verlauf festgehalten.',
+  notForYou:
+    'Der Verlauf ist für Veranstalter, Aufsicht, Prüfende und Superuser. Fragen Sie dort nach, oder melden Sie sich mit einer anderen Rolle an.',
+  notAll:
+    'Der Verlauf aller Veranstaltungen ist für Superuser und Prüfende. Den einer Veranstaltung erreichen Sie über ihre Seite.',
   gatheringsLabel: 'Eine Veranstaltung allein',
   chooseGathering: 'Zum Prüfpult von …',
   yes: 'ja',
@@ -58,6 +62,7 @@ export const audit: Messages['audit'] = {
 
   filters: {
     label: 'Verlauf filtern',
+    title: 'Filter',
     participant: 'Ticket',
     participantHint: 'Code oder Teilnehmer-ID',
     gate: 'Eingang',
@@ -100,10 +105,9 @@ export const audit: Messages['audit'] = {
     range: (first, last, count) => `${count} Einträge, Nr. ${first} bis ${last}`,
     one: (offset) => `1 Eintrag, Nr. ${offset}`,
     isAll: 'das ist alles',
-    first: 'Erste Seite',
-    previous: 'Vorige Seite',
-    next: 'Nächste Seite',
-    last: 'Letzte Seite',
+    first: 'Anfang',
+    previous: 'Zurück',
+    next: 'Weiter',
     again: 'Neu lesen',
     paging: 'Seiten des Verlaufs',
   },
@@ -114,7 +118,6 @@ export const audit: Messages['audit'] = {
     story: 'Alles zu diesem Ticket',
     moment: 'Stand in diesem Moment',
     night: 'Der Abend noch einmal ab hier',
-    copy: 'Als JSON kopieren',
     notRecorded: 'Nicht festgehalten, weil es nicht zutrifft oder nicht angegeben wurde:',
     utc: 'UTC',
     fields: {
@@ -157,8 +160,7 @@ export const audit: Messages['audit'] = {
     cancelled: 'Die Anmeldung ist storniert.',
     refusals: (count) => (count === 1 ? 'einmal abgewiesen' : `${count}-mal abgewiesen`),
     undone: (count) => (count === 1 ? 'ein Scan zurückgenommen' : `${count} Scans zurückgenommen`),
-    onPage: 'auf dieser Seite',
-    thenTitle: 'Stand zu einem Moment',
+    thenTitle: 'Stand zu einem Zeitpunkt',
   },
 
   asOf: {
@@ -170,7 +172,7 @@ export const audit: Messages['audit'] = {
     show: 'Anzeigen',
     then: 'Damals',
     now: 'Jetzt',
-    difference: 'Unterschied',
+    difference: 'Änderung',
     number: 'Zahl',
     registered: 'Angemeldet',
     checkedIn: 'Mindestens einmal da',
@@ -179,7 +181,6 @@ export const audit: Messages['audit'] = {
     unlimited: 'keine Grenze',
     lastFact: 'Letzter Eintrag bis dahin',
     night: 'Die ganze Seite dieses Moments sehen',
-    entries: 'Einträge bis dahin',
     needMoment: 'Eine Zeit oder die Nummer eines Eintrags angeben.',
     badOffset: 'Die Nummer eines Eintrags ist eine ganze Zahl ab 1.',
     notYet: 'Diese Veranstaltung gab es in dem Moment noch nicht.',
@@ -226,7 +227,7 @@ export const audit: Messages['audit'] = {
     trailer: 'Checkpoint am Ende',
     trailerHint: 'Zeilen, die mit # beginnen; an ihnen erkennt man eine abgebrochene Datei',
     download: 'Herunterladen',
-    rowsExactly: (count) => `${count} Zeilen.`,
+    rowsExactly: (count) => `${count} Zeilen, nach dem letzten Lesen des Verlaufs hier.`,
     rowsAtMost: (count) => `Höchstens ${count} Zeilen; wie viele passen, zeigt sich am Ende.`,
     streamed:
       'Die Datei wird gesendet, während sie gelesen wird; der Browser kann deshalb nicht zeigen, wie viel noch fehlt. Vollständig ist sie, wenn am Ende ihr Checkpoint steht.',
@@ -252,6 +253,7 @@ export const audit: Messages['audit'] = {
     offset: 'Nummer des Eintrags',
     size: 'Größe des früheren Checkpoints',
     download: 'Herunterladen',
+    downloadProof: 'Beweis herunterladen',
     onlyAuditors: 'Checkpoints und Konsistenzbeweise sind für Superuser und Prüfende.',
     keptKey: 'Der Schlüssel, mit dem geprüft wird',
     keptKeyLead:
@@ -263,7 +265,6 @@ export const audit: Messages['audit'] = {
     keyNumber: 'Schlüsselnummer',
     verifyTitle: 'Einen Eintrag prüfen',
     verifyLead: 'Holt den Beweis eines Eintrags und prüft ihn hier.',
-    verify: 'Prüfen',
     verifyHere: 'In diesem Browser prüfen',
     verifyAgain: 'Noch einmal prüfen',
     checking: 'Wird geprüft …',
@@ -307,6 +308,7 @@ export const audit: Messages['audit'] = {
     goodCheckpoint: (size) =>
       `Der Checkpoint über ${size} Einträge ist mit diesem Schlüssel unterschrieben.`,
     bad: 'Nicht bewiesen.',
+    badEntry: 'Der Datensatz ist bewiesen, aber was hier gezeigt wird, ist nicht, was er sagt.',
     open: 'Falsch ist nichts, aber nicht alles konnte geprüft werden.',
     means: 'Was es bedeutet',
     todo: 'Was zu tun ist',

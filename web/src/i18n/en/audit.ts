@@ -10,6 +10,10 @@ export const audit = {
   zoneHint: (zone: string) => `Times in ${zone}; UTC in each entry.`,
   zonesHint: 'Times in the zone of each gathering; UTC in each entry.',
   recordedHint: 'What auditors read and everybody exports is itself recorded in the history.',
+  notForYou:
+    'The history is for the organizer, supervisors, auditors and superusers. Ask one of them, or sign in with another role.',
+  notAll:
+    'The history of all gatherings is for superusers and auditors. That of one gathering is behind its page.',
   gatheringsLabel: 'One gathering alone',
   chooseGathering: 'Go to the desk of …',
   yes: 'yes',
@@ -55,6 +59,7 @@ export const audit = {
 
   filters: {
     label: 'Filter the history',
+    title: 'Filters',
     participant: 'Ticket',
     participantHint: 'code, or participant id',
     gate: 'Gate',
@@ -98,10 +103,9 @@ export const audit = {
       `${count} entries, No. ${first} to ${last}`,
     one: (offset: string) => `1 entry, No. ${offset}`,
     isAll: 'that is all',
-    first: 'First page',
-    previous: 'Previous page',
-    next: 'Next page',
-    last: 'Last page',
+    first: 'Start',
+    previous: 'Previous',
+    next: 'Next',
     again: 'Look again',
     paging: 'Pages of the history',
   },
@@ -112,7 +116,6 @@ export const audit = {
     story: 'Everything about this ticket',
     moment: 'As it was right then',
     night: 'The night again from here',
-    copy: 'Copy as JSON',
     notRecorded: 'Not recorded, because it does not apply or was not given:',
     utc: 'UTC',
     fields: {
@@ -155,7 +158,6 @@ export const audit = {
     cancelled: 'The registration is cancelled.',
     refusals: (count: number) => (count === 1 ? 'refused once' : `refused ${count} times`),
     undone: (count: number) => (count === 1 ? 'one scan taken back' : `${count} scans taken back`),
-    onPage: 'on this page',
     thenTitle: 'As of a moment',
   },
 
@@ -168,7 +170,7 @@ export const audit = {
     show: 'Show',
     then: 'Then',
     now: 'Now',
-    difference: 'Difference',
+    difference: 'Change',
     number: 'Number',
     registered: 'Registered',
     checkedIn: 'Came in at least once',
@@ -177,7 +179,6 @@ export const audit = {
     unlimited: 'no limit',
     lastFact: 'Last entry until then',
     night: 'See the whole page of that moment',
-    entries: 'Entries up to then',
     needMoment: 'Enter a time or the number of an entry.',
     badOffset: 'The number of an entry is a whole number from 1 on.',
     notYet: 'This gathering did not exist yet at that moment.',
@@ -223,7 +224,7 @@ export const audit = {
     trailer: 'Checkpoint at the end',
     trailerHint: 'rows that begin with #; by them a file that broke off is recognized',
     download: 'Download',
-    rowsExactly: (count: string) => `${count} rows.`,
+    rowsExactly: (count: string) => `${count} rows, as the history was last read here.`,
     rowsAtMost: (count: string) =>
       `At most ${count} rows; how many match is known when it is done.`,
     streamed:
@@ -250,6 +251,7 @@ export const audit = {
     offset: 'Number of the entry',
     size: 'Size of the earlier checkpoint',
     download: 'Download',
+    downloadProof: 'Download the proof',
     onlyAuditors: 'Checkpoints and consistency proofs are for superusers and auditors.',
     keptKey: 'The key to check with',
     keptKeyLead:
@@ -261,7 +263,6 @@ export const audit = {
     keyNumber: 'Key number',
     verifyTitle: 'Verify an entry',
     verifyLead: 'Fetches the proof of an entry and checks it here.',
-    verify: 'Verify',
     verifyHere: 'Verify in this browser',
     verifyAgain: 'Verify again',
     checking: 'Checking …',
@@ -304,6 +305,7 @@ export const audit = {
       `Proven: the log of ${to} entries begins with the ${from} entries of the earlier checkpoint, unchanged.`,
     goodCheckpoint: (size: string) => `The checkpoint of ${size} entries is signed by this key.`,
     bad: 'Not proven.',
+    badEntry: 'The record is proven, but what is shown here is not what it says.',
     open: 'Nothing is wrong, but not everything could be checked.',
     means: 'What it means',
     todo: 'What to do',
