@@ -141,6 +141,8 @@ export class LiveFeed implements Feed {
 
   /** For who may read the history; the others see scans from now on. */
   async #loadScans(load: number): Promise<void> {
+    if (!this.picture.gathering?.your_role) await this.#readGathering();
+    if (this.picture.gathering?.your_role === 'steward') return;
     const head = this.picture.offset;
     for (const width of LOOK_BACK_EVENTS) {
       const entries = await this.#entriesAfter(Math.max(0, head - width));
