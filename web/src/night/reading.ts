@@ -83,15 +83,17 @@ export async function readPeople(
   return problem ? { problem } : { data: { rows: data.results, next: data.next ?? null } };
 }
 
-/** Entries after an offset, in the log's order, at most `limit`. */
+/** Entries after an offset, in the log's order, at most `limit`; `type`: only of that. */
 export async function readHistory(
   id: string,
   after: number,
   limit: number,
+  type?: string,
 ): Promise<Answer<HistoryEntry[]>> {
+  const query = { after, limit, ...(type === undefined ? {} : { type }) };
   const { data, problem } = await ask(
     api.GET('/api/events/{event_id}/history', {
-      params: { path: { event_id: id }, query: { after, limit } },
+      params: { path: { event_id: id }, query },
     }),
   );
   if (problem) return { problem };
