@@ -2,7 +2,7 @@
 // the last scans from the history. Which page draws it is not known here.
 
 import { DoorbookStream, type StreamMessage, type StreamStatus } from 'doorbook-stream';
-import { api } from '../api/client';
+import { api, type HistoryEntry } from '../api/client';
 import { ask } from '../api/problem';
 import { atMostEvery, oncePerFrame } from './frames';
 import type { Feed } from './feed';
@@ -12,8 +12,11 @@ import { Picture } from './picture';
 
 const PAGE_ROWS = 1000;
 const REFRESH_MS = 2000;
-/** The last scans are looked for in so many events before the head. */
-const LOOK_BACK_EVENTS = 400;
+/** The last scans are looked for in so many events before the head: further back where other gatherings fill the log. */
+const LOOK_BACK_EVENTS = [400, 4_000, 40_000, 400_000];
+/** Lines that are enough to begin with. */
+const ENOUGH_LINES = 40;
+const LOOK_BACK_PAGES_MAX = 4;
 
 export class LiveFeed implements Feed {
   readonly id: string;
@@ -95,12 +98,13 @@ export class LiveFeed implements Feed {
   async #loadRest(isTruncated: boolean): Promise<void> {
     this.#load += 1;
     const load = this.#load;
-    await this.#loadScans();
     if (isTruncated) await this.#loadPeople(load);
     if (load !== this.#load) return;
     this.#loading = null;
     this.#isWhole = true;
     this.#draw();
+    // The people first: an entry of the history names nobody.
+    await this.#loadScans(load);
   }
 
   async #loadPeople(load: number): Promise<void> {
@@ -136,18 +140,38 @@ export class LiveFeed implements Feed {
   }
 
   /** For who may read the history; the others see scans from now on. */
-  async #loadScans(): Promise<void> {
-    const after = Math.max(0, this.picture.offset - LOOK_BACK_EVENTS);
-    const { data } = await ask(
-      api.GET('/api/events/{event_id}/history', {
-        params: { path: { event_id: this.id }, query: { after, limit: LOOK_BACK_EVENTS } },
-      }),
-    );
-    if (!data || typeof data === 'string' || !('results' in data)) return;
-    for (const { actor } of data.results) {
-      if (actor.name) this.picture.actors.set(actor.id, actor.name);
+  async #loadScans(load: number): Promise<void> {
+    if (!this.picture.gathering?.your_role) await this.#readGathering();
+    if (this.picture.gathering?.your_role === 'steward') return;
+    const head = this.picture.offset;
+    for (const width of LOOK_BACK_EVENTS) {
+      const entries = await this.#entriesAfter(Math.max(0, head - width));
+      if (!entries || load !== this.#load) return;
+      for (const { actor } of entries) {
+        if (actor.name) this.picture.actors.set(actor.id, actor.name);
+      }
+      const lines = linesOf(entries, this.picture.people);
+      this.picture.fillScans(lines);
+      this.#draw();
+      if (lines.length >= ENOUGH_LINES || width >= head) return;
     }
-    this.picture.fillScans(linesOf(data.results, this.picture.people));
-    this.#draw();
+  }
+
+  /** Null: too many, or not for this caller. */
+  async #entriesAfter(offset: number): Promise<HistoryEntry[] | null> {
+    const entries: HistoryEntry[] = [];
+    let after = offset;
+    for (let page = 0; page < LOOK_BACK_PAGES_MAX; page += 1) {
+      const { data } = await ask(
+        api.GET('/api/events/{event_id}/history', {
+          params: { path: { event_id: this.id }, query: { after, limit: PAGE_ROWS } },
+        }),
+      );
+      if (!data || typeof data === 'string' || !('results' in data)) return null;
+      entries.push(...data.results);
+      if (data.next == null) return entries;
+      after = Number(data.next);
+    }
+    return null;
   }
 }

@@ -1,7 +1,7 @@
 // What the server decided about a command, as something to show; or that nobody knows.
 
 import type { Previous, ScanWarning } from '../../api/client';
-import { problemOf, refusalWord, unreachable } from '../../api/problem';
+import { problemOf, refusalWord } from '../../api/problem';
 import { i18n } from '../../i18n/index.svelte';
 
 export interface Decision {
@@ -42,7 +42,7 @@ export async function decisionOf(request: Answered, done: Decision['kind']): Pro
     // It may have been done before the answer broke: only the same name tells.
     return { ...nothing(isLost(response.status) ? 'lost' : 'failed'), detail };
   } catch {
-    return { ...nothing('lost'), detail: unreachable().detail };
+    return nothing('lost');
   }
 }
 
