@@ -2,7 +2,7 @@
 // a time means. It reads as much of the history as these questions need: all of it where it is short, else
 // pieces, and more where somebody looks closer.
 
-import type { Arrivals, HistoryEntry } from '../api/client';
+import type { Arrivals, Gathering, HistoryEntry } from '../api/client';
 import type { Problem } from '../api/problem';
 import { PAGE_ROWS, readArrivals, readGathering, readHistory, type Answer } from './reading';
 import { bucketSeconds, eveningOf, type Span } from './scale';
@@ -29,6 +29,7 @@ export class Chronicle {
   readonly id: string;
   readonly timeline = new Timeline();
   #version = $state(0);
+  #gathering = $state.raw<Gathering | null>(null);
   #ends = $state.raw<Ends | null>(null);
   #evening = $state.raw<Span | null>(null);
   #arrivals = $state.raw<Arrivals | null>(null);
@@ -40,6 +41,11 @@ export class Chronicle {
   /** Reactive; read it before asking the timeline. */
   get version(): number {
     return this.#version;
+  }
+
+  /** Reactive; as it is now. Whoever may see it may read that, if not look back. */
+  get gathering(): Gathering | null {
+    return this.#gathering;
   }
 
   /** Reactive; null before `open`. */
@@ -62,6 +68,7 @@ export class Chronicle {
       readGathering(this.id, null),
       readHistory(this.id, 0, 1),
     ]);
+    this.#gathering = gathering.data ?? null;
     const problem = gathering.problem ?? page.problem;
     if (problem || !gathering.data || !page.data) return problem ?? null;
     const first = page.data[0]?.offset ?? gathering.data.offset;

@@ -27,6 +27,8 @@ export class MomentFeed implements Feed {
   #chronicle: Chronicle;
   #version = $state(0);
   #moment = $state.raw<Moment | null>(null);
+  // While it plays the time changes without an event: that is another moment, but no other offset.
+  #asOf = $derived(this.#moment?.offset ?? null);
   #asked = $state.raw<Target | null>(null);
   #loading = $state.raw<{ loaded: number; all: number } | null>(null);
   #isWhole = $state(false);
@@ -41,7 +43,8 @@ export class MomentFeed implements Feed {
   /** What the event that was applied last makes of the moment, shown with the next frame. */
   #carried: Moment | null = null;
   #gatheringRevision = 0;
-  #draw = oncePerFrame(() => this.#show());
+  #isChanged = false;
+  #frame = oncePerFrame(() => this.#show());
 
   constructor(id: string, chronicle: Chronicle) {
     this.id = id;
@@ -62,7 +65,7 @@ export class MomentFeed implements Feed {
   }
 
   get asOf(): number | null {
-    return this.#moment?.offset ?? null;
+    return this.#asOf;
   }
 
   get freshness(): Freshness {
@@ -123,7 +126,7 @@ export class MomentFeed implements Feed {
     const { offset } = this.#carried ?? this.#moment ?? {};
     if (offset === undefined) return;
     this.#carried = { offset, at };
-    this.#draw();
+    this.#frame();
   }
 
   close(): void {
@@ -167,6 +170,7 @@ export class MomentFeed implements Feed {
     this.#carried = { offset, at: 'time' in target ? target.time : eventAt };
     this.#isWhole = past.people.next === null;
     this.#loading = null;
+    this.#isChanged = true;
     this.#show();
   }
 
@@ -222,9 +226,15 @@ export class MomentFeed implements Feed {
     picture.alerts = picture.alerts.map((line) => lines.get(line.offset) ?? line);
   }
 
+  #draw(): void {
+    this.#isChanged = true;
+    this.#frame();
+  }
+
   /** The moment and the picture change together: the offset beside the numbers is that of the numbers. */
   #show(): void {
     if (this.#carried) this.#moment = this.#carried;
-    this.#version += 1;
+    if (this.#isChanged) this.#version += 1;
+    this.#isChanged = false;
   }
 }

@@ -5,7 +5,6 @@ import type { Messages } from '../index.svelte';
 export const night: Messages['night'] = {
   title: 'Der Abend noch einmal',
   of: (name) => `${name}: der Abend noch einmal`,
-  lead: 'Sie sehen die Vergangenheit. Hier ist nichts live.',
   goLive: 'Zum Livebild',
   reading: 'Dieser Moment wird gelesen …',
   forbidden: 'Sie dürfen diese Veranstaltung live sehen, aber nicht zurückblicken.',
@@ -29,7 +28,6 @@ export const night: Messages['night'] = {
   },
   jump: 'Zu einer Uhrzeit',
   jumpHint: (from, to) => `zwischen ${from} und ${to}`,
-  jumpExample: 'zum Beispiel 21:40',
   go: 'Los',
   noTime: 'Das ist keine Uhrzeit. Schreiben Sie sie wie 21:40.',
   outside: (from, to) =>
@@ -45,7 +43,6 @@ export const night: Messages['night'] = {
   speed: 'Tempo',
   speeds: { 1: '1×', 10: '10×', 60: '60×' },
   speedNames: { 1: 'so schnell, wie es war', 10: 'zehnmal schneller', 60: 'sechzigmal schneller' },
-  playing: (speed) => `Läuft mit ${speed}`,
   skipped: (minutes) =>
     minutes === 1
       ? 'Eine Minute ohne Ereignisse übersprungen'
@@ -71,6 +68,5 @@ export const night: Messages['night'] = {
   noneFound: 'Hier passt niemand zur Suche.',
   search: 'In beiden Listen suchen',
   erased: 'Daten gelöscht',
-  nowIsOld: 'Die Gegenwart konnte nicht frisch gelesen werden: „jetzt“ heißt',
   comparing: 'Personen werden gelesen …',
 };

@@ -3,7 +3,6 @@
 export const night = {
   title: 'The night again',
   of: (name: string) => `${name}: the night again`,
-  lead: 'You look at the past. Nothing here is live.',
   goLive: 'Go live',
   reading: 'Reading this moment …',
   forbidden: 'You may see this gathering live, but not look back.',
@@ -27,7 +26,6 @@ export const night = {
   },
   jump: 'Go to a time',
   jumpHint: (from: string, to: string) => `between ${from} and ${to}`,
-  jumpExample: 'such as 21:40',
   go: 'Go',
   noTime: 'This is no time. Type it like 21:40.',
   outside: (from: string, to: string) =>
@@ -43,7 +41,6 @@ export const night = {
   speed: 'Speed',
   speeds: { 1: '1×', 10: '10×', 60: '60×' },
   speedNames: { 1: 'as fast as it was', 10: 'ten times faster', 60: 'sixty times faster' },
-  playing: (speed: string) => `Playing at ${speed}`,
   skipped: (minutes: number) =>
     minutes === 1 ? 'Skipped one minute without events' : `Skipped ${minutes} min without events`,
   skippedLong: (hours: string) => `Skipped ${hours} h without events`,
@@ -66,6 +63,5 @@ export const night = {
   noneFound: 'Nobody here fits the search.',
   search: 'Search in both lists',
   erased: 'Data erased',
-  nowIsOld: 'The present could not be read freshly: now means',
   comparing: 'Reading people …',
 };
