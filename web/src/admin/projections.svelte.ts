@@ -18,7 +18,7 @@ export class ProjectionsWatch {
   #rows = $state.raw<ProjectionStatus[]>([]);
   #rebuilds = $state.raw<Record<string, RebuildProgress>>({});
   #problem = $state.raw<Problem | null>(null);
-  #hasBegun = $state(false);
+  #readAt = $state<number | null>(null);
   /** Rebuilds whose end has not been read yet. */
   #underWay = new Set<string>();
   #hasAsked = false;
@@ -41,8 +41,13 @@ export class ProjectionsWatch {
     return this.#problem;
   }
 
+  /** When the rows were read, ms since 1970; null before they were. */
+  get readAt(): number | null {
+    return this.#readAt;
+  }
+
   get hasBegun(): boolean {
-    return this.#hasBegun;
+    return this.#readAt !== null;
   }
 
   /** The last rebuild of a projection that is worth showing. */
@@ -93,7 +98,7 @@ export class ProjectionsWatch {
     this.#problem = problem ?? null;
     if (!data) return;
     this.#rows = data.results;
-    this.#hasBegun = true;
+    this.#readAt = Date.now();
   }
 
   /** A rebuild may have begun elsewhere, or before the page was loaded. */
