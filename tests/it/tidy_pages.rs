@@ -21,8 +21,11 @@ const FORBIDDEN: &[(&str, &str)] = &[
         concat!("@ts-", "ignore"),
         "the type check is there to be heard",
     ),
-    (concat!(": a", "ny;"), "says nothing about the value"),
-    (concat!(" as a", "ny"), "says nothing about the value"),
+    (concat!("<a", "ny>"), "says nothing about the value"),
+    (concat!(": a", "ny)"), "says nothing about the value"),
+    (concat!(": a", "ny ="), "says nothing about the value"),
+    (concat!(" as a", "ny)"), "says nothing about the value"),
+    (concat!(" as a", "ny;"), "says nothing about the value"),
     (
         concat!("transition", ":fade"),
         "puts a style element into the document, which the policy forbids",
