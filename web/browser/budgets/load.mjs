@@ -1,5 +1,5 @@
 // A load for a server, in a process of its own: so many scans a second, each its own request, over connections that
-// stay open. Everybody on the list is inside; one after the other goes out and comes in again. What became of it
+// stay open. Everybody on the list is inside; some go out, and then the same come in again. What became of it
 // is one JSON object on standard output.
 
 import { randomUUID } from 'node:crypto';
@@ -7,6 +7,8 @@ import { Agent, request } from 'node:http';
 
 const CONNECTIONS = 16;
 const TICK_MS = 5;
+/** So many go out before the first comes in again: requests overtake each other. */
+const PARTY = 200;
 
 const {
   url,
@@ -36,8 +38,8 @@ console.log(JSON.stringify(totals));
 
 function send(at) {
   const body = JSON.stringify({
-    code: codes[Math.floor(at / 2) % codes.length],
-    direction: at % 2 === 0 ? 'out' : 'in',
+    code: codes[(Math.floor(at / PARTY / 2) * PARTY + (at % PARTY)) % codes.length],
+    direction: Math.floor(at / PARTY) % 2 === 0 ? 'out' : 'in',
     scan_id: randomUUID(),
     gate: `Gate ${(at % 4) + 1}`,
   });
