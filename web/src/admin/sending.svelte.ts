@@ -2,6 +2,7 @@
 // server knows the same command. Pressed again after a lost answer, it is the same command; once there was an
 // answer, or when it says something else, it is another.
 
+import { freshKey } from '../api/attempt';
 import { ask, type Problem } from '../api/problem';
 
 type Asked<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
@@ -44,7 +45,7 @@ export class Sending {
   keyFor(content: unknown): string {
     const text = JSON.stringify(content);
     if (this.#key === null || this.#content !== text) {
-      this.#key = newKey();
+      this.#key = freshKey();
       this.#content = text;
     }
     return this.#key;
@@ -65,10 +66,4 @@ export class Sending {
 /** Whether the server has decided, so that asking again is asking anew. */
 function isAnswer(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
-}
-
-/** Random, and made where `crypto.randomUUID` is not: on plain http. */
-function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

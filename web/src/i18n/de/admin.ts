@@ -10,8 +10,6 @@ export const admin: Messages['admin'] = {
   again: 'Neu lesen',
   noAnswer:
     'Vom Server kam keine Antwort. Prüfen Sie die Verbindung und versuchen Sie es noch einmal: Nichts geschieht doppelt.',
-  copyFailed:
-    'Kopieren ist hier nicht erlaubt: Markieren Sie den Text und kopieren Sie ihn selbst.',
   roles: {
     superuser: 'Superuser',
     creator: 'Veranstalter',

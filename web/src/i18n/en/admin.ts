@@ -8,7 +8,6 @@ export const admin = {
   again: 'Read again',
   noAnswer:
     'No answer came from the server. Check the connection and try again: nothing happens twice.',
-  copyFailed: 'Copying is not allowed here: select the text and copy it by hand.',
   roles: {
     superuser: 'Superuser',
     creator: 'Organizer',
