@@ -2,6 +2,8 @@
 // of the evening that may be. The clocks of a zone go forward and back; every time of day may be there once,
 // twice, or not at all.
 
+import { aheadMs } from '../time/zone';
+
 export interface Wall {
   year: number;
   /** 1 to 12 */
@@ -81,36 +83,20 @@ export function findTime(
 /** The moments, none to two, at which the clocks of a zone show this, earliest first. */
 export function momentsOf(wall: Wall, zone: string): number[] {
   const asUtc = utc(wall);
-  const offsets = new Set([zoneMs(asUtc - DAY_MS, zone), zoneMs(asUtc + DAY_MS, zone)]);
+  const offsets = new Set([aheadMs(asUtc - DAY_MS, zone), aheadMs(asUtc + DAY_MS, zone)]);
   return [...offsets]
     .map((offset) => asUtc - offset)
-    .filter((at) => at + zoneMs(at, zone) === asUtc)
+    .filter((at) => at + aheadMs(at, zone) === asUtc)
     .sort((a, b) => a - b);
-}
-
-/** How far the clocks of a zone are ahead of UTC, ms. */
-export function zoneMs(at: number, zone: string): number {
-  const parts = clockOf(zone).formatToParts(at);
-  const of = (type: Intl.DateTimeFormatPartTypes) =>
-    Number(parts.find((part) => part.type === type)?.value);
-  const shown = utc({
-    year: of('year'),
-    month: of('month'),
-    day: of('day'),
-    hour: of('hour'),
-    minute: of('minute'),
-    second: of('second'),
-  });
-  return shown - Math.floor(at / 1000) * 1000;
 }
 
 /** When the clocks went over a time of day that was not there. */
 function changeAt(wall: Wall, zone: string): number {
   let [low, high] = [utc(wall) - DAY_MS, utc(wall) + DAY_MS];
-  const before = zoneMs(low, zone);
+  const before = aheadMs(low, zone);
   while (high - low > 1000) {
     const middle = Math.floor((low + high) / 2000) * 1000;
-    if (zoneMs(middle, zone) === before) low = middle;
+    if (aheadMs(middle, zone) === before) low = middle;
     else high = middle;
   }
   return high;
@@ -118,8 +104,8 @@ function changeAt(wall: Wall, zone: string): number {
 
 /** The days of a zone that a time touches. */
 function daysOf(from: number, to: number, zone: string): Pick<Wall, 'year' | 'month' | 'day'>[] {
-  const first = Math.floor((from + zoneMs(from, zone)) / DAY_MS);
-  const last = Math.floor((to + zoneMs(to, zone)) / DAY_MS);
+  const first = Math.floor((from + aheadMs(from, zone)) / DAY_MS);
+  const last = Math.floor((to + aheadMs(to, zone)) / DAY_MS);
   const all = Array.from({ length: Math.min(DAYS_MAX, last - first + 1) }, (_, place) => {
     const date = new Date((first + place) * DAY_MS);
     return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
@@ -134,31 +120,4 @@ function utc({ year, month, day, hour, minute, second }: Wall): number {
 function isDay({ year, month, day }: Pick<Wall, 'year' | 'month' | 'day'>): boolean {
   const date = new Date(Date.UTC(year, month - 1, day));
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-}
-
-const clocks = new Map<string, Intl.DateTimeFormat>();
-
-function clockOf(zone: string): Intl.DateTimeFormat {
-  let clock = clocks.get(zone);
-  if (!clock) {
-    const shape: Intl.DateTimeFormatOptions = {
-      calendar: 'gregory',
-      numberingSystem: 'latn',
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    };
-    try {
-      clock = new Intl.DateTimeFormat('en', { ...shape, timeZone: zone });
-    } catch {
-      // A zone that this browser does not know: UTC, as everywhere on the pages.
-      clock = new Intl.DateTimeFormat('en', { ...shape, timeZone: 'UTC' });
-    }
-    clocks.set(zone, clock);
-  }
-  return clock;
 }

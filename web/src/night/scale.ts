@@ -1,7 +1,7 @@
 // The scale of the slider: from when to when the evening is, where the marks of its hours stand, and where a bar
 // of arrivals is drawn. Pure.
 
-import { zoneMs } from './localTime';
+import { aheadMs } from '../time/zone';
 
 export interface Span {
   /** ms since 1970 */
@@ -92,7 +92,7 @@ function aligned(at: number, step: number, zone: string): number {
   let mark = at;
   // Where the clocks change on the way, once more.
   for (let turn = 0; turn < 2; turn += 1) {
-    const past = (mark + zoneMs(mark, zone)) % step;
+    const past = (mark + aheadMs(mark, zone)) % step;
     if (past === 0) break;
     mark += step - past;
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Gathering } from '../../api/client';
-import { changesOf, countChanges, draftOf, localTime } from './changes';
+import { localTime } from '../../time/zone';
+import { changesOf, countChanges, draftOf } from './changes';
 
 const gathering: Gathering = {
   id: '0197c0de-0000-7000-8000-000000000001',

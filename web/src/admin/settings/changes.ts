@@ -3,6 +3,7 @@
 
 import type { Gathering } from '../../api/client';
 import type { components } from '../../api/schema';
+import { localTime } from '../../time/zone';
 
 export type Changes = components['schemas']['GatheringChange'];
 
@@ -61,34 +62,4 @@ export function changesOf(before: Draft, now: Draft): Changes {
     if (isOther) changes[field] = now[field] === '' ? null : now[field];
   }
   return changes;
-}
-
-/** A moment as a field for local times wants it: `2026-05-01T18:00`, with seconds where there are any. */
-export function localTime(moment: string | number, zone: string): string {
-  const at = new Date(moment);
-  const parts = formatter(zone).formatToParts(at);
-  const part = (type: Intl.DateTimeFormatPartTypes) =>
-    parts.find((found) => found.type === type)?.value ?? '';
-  const minute = `${part('year')}-${part('month')}-${part('day')}T${part('hour')}:${part('minute')}`;
-  return part('second') === '00' ? minute : `${minute}:${part('second')}`;
-}
-
-function formatter(zone: string): Intl.DateTimeFormat {
-  const options: Intl.DateTimeFormatOptions = {
-    calendar: 'gregory',
-    numberingSystem: 'latn',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-  };
-  try {
-    return new Intl.DateTimeFormat('en-GB', { ...options, timeZone: zone });
-  } catch {
-    // A zone that this browser does not know: UTC, as everywhere in these pages.
-    return new Intl.DateTimeFormat('en-GB', { ...options, timeZone: 'UTC' });
-  }
 }

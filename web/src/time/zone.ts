@@ -1,7 +1,9 @@
-// Moments as a form field holds them, in a zone, and as the API takes them. Showing moments is the matter of
-// `time/format`.
+// The clocks of a zone: how far they are ahead of UTC, and moments as a form field holds them and as the API takes
+// them. Showing moments is the matter of `time/format`.
 
 const PARTS: Intl.DateTimeFormatOptions = {
+  calendar: 'gregory',
+  numberingSystem: 'latn',
   year: 'numeric',
   month: '2-digit',
   day: '2-digit',
@@ -19,9 +21,9 @@ export function instantOf(local: string, zone: string): string | null {
   const asUtc = Date.parse(`${local}Z`);
   if (Number.isNaN(asUtc)) return null;
   // The zone's distance from UTC a day before and a day after: one of them holds at the moment.
-  const distances = [asUtc - DAY, asUtc + DAY].map((at) => distance(at, zone));
+  const distances = [asUtc - DAY, asUtc + DAY].map((at) => aheadMs(at, zone));
   const candidates = distances.map((ahead) => asUtc - ahead).sort((one, other) => one - other);
-  const exact = candidates.find((at) => at + distance(at, zone) === asUtc);
+  const exact = candidates.find((at) => at + aheadMs(at, zone) === asUtc);
   return new Date(exact ?? asUtc - (distances[0] ?? 0)).toISOString();
 }
 
@@ -30,7 +32,12 @@ export function localOf(moment: string, zone: string): string {
   const at = Date.parse(moment);
   return Number.isNaN(at)
     ? ''
-    : new Date(at + distance(at, zone)).toISOString().slice(0, 'yyyy-mm-ddThh:mm:ss'.length);
+    : new Date(at + aheadMs(at, zone)).toISOString().slice(0, 'yyyy-mm-ddThh:mm:ss'.length);
+}
+
+/** The same without seconds that say nothing. */
+export function localTime(moment: string | number, zone: string): string {
+  return localOf(new Date(moment).toISOString(), zone).replace(/:00$/, '');
 }
 
 /** All zones that this browser knows, UTC among them. */
@@ -41,7 +48,7 @@ export function zones(): string[] {
 const DAY = 24 * 60 * 60 * 1000;
 
 /** How many ms the clocks of the zone are ahead of UTC at a moment. */
-function distance(at: number, zone: string): number {
+export function aheadMs(at: number, zone: string): number {
   const parts = formatter(zone).formatToParts(at);
   const part = (type: Intl.DateTimeFormatPartTypes): number =>
     Number(parts.find((candidate) => candidate.type === type)?.value ?? 0);

@@ -1,7 +1,7 @@
 // A form's clock and the log's mean the same moment, on the days when clocks are changed, too.
 
 import { expect, test } from 'vitest';
-import { instantOf, localOf } from './zoned';
+import { instantOf, localOf } from './zone';
 
 test.each([
   ['2026-05-01T21:40', 'Europe/Berlin', '2026-05-01T19:40:00.000Z'],
