@@ -30,6 +30,20 @@ pub(super) async fn healthz() -> Result<Response, Problem> {
     (status = 503, description = "Not ready, with `reasons`", body = super::problem::Body, content_type = "application/problem+json"),
 ))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
+    let reasons = not_ready(&app);
+    if reasons.is_empty() {
+        return answer::ok(&Health { status: "ready" });
+    }
+    Err(Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_ready",
+        reasons.join("; "),
+    )
+    .with("reasons", reasons))
+}
+
+/// Why no clients should be sent here; empty when they may.
+pub(super) fn not_ready(app: &App) -> Vec<String> {
     let mut reasons = Vec::new();
     if app.is_draining() {
         reasons.push("the server is stopping".to_owned());
@@ -46,13 +60,5 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
             reasons.push(format!("{} is {} events behind", status.name, status.lag));
         }
     }
-    if reasons.is_empty() {
-        return answer::ok(&Health { status: "ready" });
-    }
-    Err(Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "not_ready",
-        reasons.join("; "),
-    )
-    .with("reasons", reasons))
+    reasons
 }

@@ -31,7 +31,10 @@ use crate::{
         ids::{GatheringId, Offset},
         time::Timestamp,
     },
-    projections::{history::HistoryEntry, views::HistoryQuery},
+    projections::{
+        history::HistoryEntry,
+        views::{HistoryQuery, Order},
+    },
 };
 
 /// Longest part of a file's name that an event's name makes.
@@ -59,7 +62,10 @@ pub(super) struct HistoryParams {
     /// Recorded before this moment.
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    /// Entries after this offset: the `next` of the page before.
+    /// Of a page: the oldest or the newest first; the oldest when left out. A file is in the log's order.
+    #[param(inline)]
+    order: Option<Order>,
+    /// Entries behind this offset, in the page's order: the `next` of the page before.
     #[param(value_type = Option<u64>)]
     after: Option<Offset>,
     /// Of a page 1 to 1,000, and 100 when left out; of a file the most rows.
@@ -192,6 +198,7 @@ impl HistoryParams {
             until: self.until,
             after: self.after.unwrap_or(0),
             limit: PAGE_LIMIT_MAX,
+            order: self.order.unwrap_or_default(),
         })
     }
 }
@@ -265,6 +272,10 @@ async fn answer(
             access::record(app, caller, seat, read).await?;
             page(app, HistoryQuery { limit, ..query }).await
         }
+        Some(_) if query.order == Order::Newest => Err(Problem::field(
+            "order",
+            "newest is for pages: a file is in the log's order",
+        )),
         Some(_) if limit == Some(0) => Err(Problem::field("limit", "must be at least 1")),
         Some(shape) => {
             let limit = limit.map_or(u64::MAX, |limit| limit as u64);

@@ -142,6 +142,19 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// What these stand at, each with all its labels together: read back from the text, which is all
+    /// that the registry gives.
+    pub(super) fn now<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
+        let text = self.handle.render();
+        names.map(|name| {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+            let values = lines
+                .filter(|rest| rest.starts_with([' ', '{']))
+                .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
+            values.sum::<f64>() as u64
+        })
+    }
+
     fn gauge(&self, name: &'static str, labels: Vec<Label>, value: f64) {
         self.recorder
             .register_gauge(&Key::from_parts(name, labels), &METADATA)

@@ -33,6 +33,7 @@ mod registration;
 mod scan_batch;
 mod scan_result;
 mod scans;
+mod server_state;
 mod service_team;
 mod session;
 mod sign_in_link;
@@ -43,7 +44,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -56,7 +57,7 @@ pub use metrics::Metrics;
 use crate::{
     auth::{Authenticator, Links, Tickets},
     commands::{Accepted, Command, CommandError, CommandHandler, Context},
-    events::{ids::GatheringId, log::Log},
+    events::{ids::GatheringId, log::Log, time::Timestamp},
     projections::Views,
 };
 
@@ -80,6 +81,7 @@ pub struct Inner {
     imports: Semaphore,
     exports: exports::stream::Places,
     draining: AtomicBool,
+    started: (Timestamp, Instant),
 }
 
 /// The part of the configuration that routes look at.
@@ -126,6 +128,7 @@ impl App {
             imports: Semaphore::new(import::AT_ONCE_MAX),
             exports: exports::stream::Places::default(),
             draining: AtomicBool::new(false),
+            started: (Timestamp::now(), Instant::now()),
         }))
     }
 

@@ -29,7 +29,7 @@ use super::{
     door, door_tokens, erasure, gatherings, health, history, import, metrics, participants,
     person_export,
     problem::{self, Problem},
-    proofs, registration, scan_batch, scans, service_team, session, sign_in_link,
+    proofs, registration, scan_batch, scans, server_state, service_team, session, sign_in_link,
 };
 use crate::{auth::SESSION_COOKIE, events::event};
 
@@ -106,6 +106,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(proofs::proof))
         .routes(routes!(proofs::consistency))
         .routes(routes!(admin::list))
+        .routes(routes!(server_state::server))
         .routes(routes!(backup::state))
         .routes(routes!(backup::frames))
         .routes(routes!(backup::keys))

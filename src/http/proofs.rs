@@ -10,7 +10,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    App, answer,
+    App,
+    access::{self, Read},
+    answer,
     caller::Caller,
     extract::{NoParams, Params, path_parameter},
     history::reads_everything,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     auth::Action,
-    events::{codec, ids::Offset},
+    events::{codec, event::Accessed, ids::Offset},
     projections::{ViewError, integrity::ConsistencyProof},
 };
 
@@ -106,7 +108,10 @@ pub(super) async fn proof(
 ) -> Result<Response, Problem> {
     let proven = app.views.inclusion(offset, params.size).await;
     if caller.principal.reads_all_history() {
-        return Ok(text(proven?.text()));
+        let proof = proven?;
+        // The record says who was where.
+        access::record(&app, &caller, None, Read::page(Accessed::Log)).await?;
+        return Ok(text(proof.text()));
     }
     let proof = proven.map_err(|error| match error {
         // How long the log is, is not for them to know.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     participants::fields,
-    postings::{Postings, Walk, common},
+    postings::{Back, Postings, Walk, any_back, common, common_back},
 };
 use crate::events::{
     event::{Event, RefusalCode},
@@ -119,6 +119,36 @@ impl State {
             }
         }
         common(walks, after, end, limit)
+    }
+
+    /// The same from the end: the last of them, descending. Where nothing is wanted, everything is.
+    pub(super) fn find_back(
+        &self,
+        wanted: &Wanted<'_>,
+        after: Offset,
+        end: Offset,
+        limit: usize,
+    ) -> Vec<Offset> {
+        let lists = [
+            (&self.gates, wanted.gate),
+            (&self.actors, wanted.actor),
+            (&self.types, wanted.kind),
+        ];
+        let mut walks = Vec::new();
+        walks.extend(wanted.participant.map(Back::Plain));
+        for (lists, name) in lists {
+            let Some(name) = name else { continue };
+            match lists.get(name) {
+                Some(list) => walks.push(Back::over(list)),
+                None => return Vec::new(),
+            }
+        }
+        if walks.is_empty() {
+            // Every event has one type.
+            let all = self.types.values().map(Back::over).collect();
+            return any_back(all, after, end, limit);
+        }
+        common_back(walks, after, end, limit)
     }
 
     /// The rows in which two indexes differ, and how: participants, gates, actors, types.

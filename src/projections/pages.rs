@@ -13,7 +13,7 @@ use super::{
     index::Wanted,
     live::Inner,
     person::unseal,
-    views::{HistoryPage, HistoryQuery, ViewError, Views},
+    views::{HistoryPage, HistoryQuery, Order, ViewError, Views},
 };
 use crate::events::{
     event::Person,
@@ -29,13 +29,16 @@ const ROWS_ENTRIES_MAX: usize = PAGE_EVENTS_MAX;
 /// Most gatherings whose people a reader keeps at hand.
 const GATHERINGS_AT_HAND_MAX: usize = 8;
 
-/// One page, in log order. May touch the disk.
+/// One page, in the order that is asked for. May touch the disk.
 pub(super) fn page(inner: &Inner, query: &HistoryQuery) -> Result<HistoryPage, ViewError> {
     inner.board.catch_up(&inner.log)?;
     let limit = query.limit.clamp(1, PAGE_ENTRIES_MAX);
     let (after, end) = bounds(&inner.log, query, inner.log.head())?;
     // One more than is shown tells whether there is more.
-    let mut events = read(inner, query, after, end, limit + 1)?;
+    let mut events = match query.order {
+        Order::Oldest => read(inner, query, after, end, limit + 1)?,
+        Order::Newest => read_back(inner, query, after, end, limit + 1)?,
+    };
     let more = events.len() > limit;
     events.truncate(limit);
     let next = events.last().filter(|_| more).map(|last| last.offset);
@@ -67,12 +70,15 @@ pub struct HistoryRow {
 }
 
 impl Views {
-    /// `query.limit` says nothing here. Call it inside the runtime.
+    /// In the log's order; `query.limit` and `query.order` say nothing here. Call it inside the runtime.
     #[must_use]
     pub fn history_rows(&self, query: HistoryQuery, with_people: bool) -> HistoryRows {
         HistoryRows {
             inner: self.inner.clone(),
-            query,
+            query: HistoryQuery {
+                order: Order::Oldest,
+                ..query
+            },
             head: self.inner.log.head(),
             place: Place::Unknown,
             people: with_people.then(|| People {
@@ -204,7 +210,11 @@ fn bounds(log: &Log, query: &HistoryQuery, head: Offset) -> Result<(Offset, Offs
         Some(since) => last_before(log, since, end)?,
         None => 0,
     };
-    Ok((query.after.max(since), end))
+    Ok(match query.order {
+        Order::Oldest => (query.after.max(since), end),
+        Order::Newest if query.after > 0 => (since, end.min(query.after - 1)),
+        Order::Newest => (since, end),
+    })
 }
 
 /// The first events that the query lets through, at most `limit`.
@@ -232,6 +242,32 @@ fn read(
     }
 }
 
+/// The last events that the query lets through, at most `limit`, the newest first.
+fn read_back(
+    inner: &Inner,
+    query: &HistoryQuery,
+    after: Offset,
+    end: Offset,
+    limit: usize,
+) -> Result<Vec<Arc<Recorded>>, ViewError> {
+    let log = &inner.log;
+    if after >= end {
+        return Ok(Vec::new());
+    }
+    let mut events = if query.needs_index() || query.gathering.is_some() {
+        let mut offsets = find(inner, query, after, end, limit)?;
+        offsets.reverse();
+        log.read_at(&offsets)?
+    } else {
+        // Of the whole log, where no offset is missing.
+        let most = usize::try_from(end - after).map_or(limit, |most| most.min(limit));
+        log.read(end - most as Offset, most)?
+    };
+    events.reverse();
+    Ok(events)
+}
+
+/// The offsets in the order that is asked for.
 fn find(
     inner: &Inner,
     query: &HistoryQuery,
@@ -248,7 +284,10 @@ fn find(
             kind: query.kind.as_deref(),
             participant: about,
         };
-        index.find(&wanted, after, end, limit)
+        match query.order {
+            Order::Oldest => index.find(&wanted, after, end, limit),
+            Order::Newest => index.find_back(&wanted, after, end, limit),
+        }
     };
     match query.gathering {
         Some(gathering) => indexes.of(gathering).with(log, |index| {

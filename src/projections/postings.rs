@@ -41,6 +41,24 @@ impl Postings {
     }
 }
 
+impl Postings {
+    fn block(&self, number: usize) -> Vec<Offset> {
+        let mut offsets = Vec::new();
+        let Some((mut read, begins)) = self.marks.get(number).copied() else {
+            return offsets;
+        };
+        let mut at = begins as usize;
+        while (offsets.len() as u64) < BLOCK_ENTRIES
+            && let Some((distance, next)) = distance(&self.distances, at)
+        {
+            read = read.saturating_add(distance);
+            at = next;
+            offsets.push(read);
+        }
+        offsets
+    }
+}
+
 /// A list on the way from its front to its end.
 pub(super) enum Walk<'a> {
     Plain(&'a [Offset]),
@@ -91,6 +109,55 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// A list on the way from its end to its front.
+pub(super) enum Back<'a> {
+    Plain(&'a [Offset]),
+    Packed {
+        list: &'a Postings,
+        /// The block that is read, and what is left of it; none before the first.
+        block: Option<usize>,
+        left: Vec<Offset>,
+    },
+}
+
+impl<'a> Back<'a> {
+    pub(super) const fn over(list: &'a Postings) -> Self {
+        Self::Packed {
+            list,
+            block: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// The last offset at or before `most`, which never goes up.
+    fn seek(&mut self, mut most: Offset) -> Option<Offset> {
+        match self {
+            Self::Plain(rest) => {
+                *rest = rest.get(..rest.partition_point(|offset| *offset <= most))?;
+                rest.last().copied()
+            }
+            Self::Packed { list, block, left } => loop {
+                let blocks = list.marks.partition_point(|(before, _)| *before < most);
+                let number = blocks.checked_sub(1)?;
+                if *block != Some(number) {
+                    *left = list.block(number);
+                    *block = Some(number);
+                }
+                while left.pop_if(|offset| *offset > most).is_some() {}
+                if let Some(offset) = left.last() {
+                    return Some(*offset);
+                }
+                // What is wanted ends the block before; whatever the marks are, the loop goes down.
+                let (before, _) = *list.marks.get(number)?;
+                if before >= most {
+                    return None;
+                }
+                most = before;
+            },
+        }
+    }
+}
+
 /// The distance that begins at a place, and where the next one does. Total, whatever the bytes.
 fn distance(bytes: &[u8], mut at: usize) -> Option<(Offset, usize)> {
     let mut distance = 0;
@@ -134,8 +201,57 @@ pub(super) fn common(
     found
 }
 
+/// The same from the end: the last of them, descending.
+pub(super) fn common_back(
+    mut lists: Vec<Back<'_>>,
+    after: Offset,
+    end: Offset,
+    limit: usize,
+) -> Vec<Offset> {
+    let mut found = Vec::new();
+    let mut candidate = end;
+    while !lists.is_empty() && found.len() < limit {
+        let mut agreed = true;
+        for list in &mut lists {
+            match list.seek(candidate) {
+                Some(offset) if offset > after => {
+                    agreed &= offset == candidate;
+                    candidate = offset;
+                }
+                Some(_) | None => return found,
+            }
+        }
+        if agreed {
+            found.push(candidate);
+            candidate = candidate.saturating_sub(1);
+        }
+    }
+    found
+}
+
+/// The last offsets after `after` and up to `end` that are in any list, at most `limit`, descending.
+pub(super) fn any_back(
+    mut lists: Vec<Back<'_>>,
+    after: Offset,
+    mut end: Offset,
+    limit: usize,
+) -> Vec<Offset> {
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let last = lists.iter_mut().filter_map(|list| list.seek(end)).max();
+        let Some(last) = last.filter(|last| *last > after) else {
+            return found;
+        };
+        found.push(last);
+        end = last.saturating_sub(1);
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -172,12 +288,30 @@ mod tests {
         }
 
         #[test]
+        fn from_the_end_it_is_the_same_the_other_way_round(
+            one in ascending(), two in ascending(), three in ascending(),
+            after in 0..2_100_u64, end in 0..5_000_u64, limit in 0..900_usize,
+        ) {
+            let between = |offset: &Offset| *offset > after && *offset <= end;
+            let all: BTreeSet<Offset> = [&one, &two, &three].into_iter().flatten().copied().collect();
+            let any: Vec<Offset> = all.iter().rev().copied().filter(between).take(limit).collect();
+            let in_all = |offset: &Offset| [&one, &two, &three].iter().all(|list| list.contains(offset));
+            let every: Vec<Offset> =
+                all.iter().rev().copied().filter(between).filter(in_all).take(limit).collect();
+            let (first, second) = (packed(&one), packed(&two));
+            let lists = || vec![Back::over(&first), Back::over(&second), Back::Plain(&three)];
+            prop_assert_eq!(any_back(lists(), after, end, limit), any);
+            prop_assert_eq!(common_back(lists(), after, end, limit), every);
+        }
+
+        #[test]
         fn any_bytes_are_a_list_or_its_end(
             distances in proptest::collection::vec(any::<u8>(), 0..64),
             marks in proptest::collection::vec((any::<u64>(), any::<u32>()), 0..3),
         ) {
             let list = Postings { distances, marks, last: 9, entries: 1 };
             prop_assert!(common(vec![Walk::over(&list)], 0, Offset::MAX, 100).len() <= 100);
+            prop_assert!(common_back(vec![Back::over(&list)], 0, Offset::MAX, 100).len() <= 100);
         }
     }
 

@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 pub use super::list::{ParticipantFilter, ParticipantsPage, ParticipantsQuery};
 pub use super::operations::ProjectionStatus;
@@ -76,8 +78,19 @@ pub struct HistoryQuery {
     /// On `recorded_at`: since ≤ t < until.
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Where the page before ended, in the page's order; 0 for the first page.
     pub after: Offset,
     pub limit: usize,
+    pub order: Order,
+}
+
+/// In which order a page is; what is streamed is always in the log's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    #[default]
+    Oldest,
+    Newest,
 }
 
 pub struct HistoryPage {

@@ -49,6 +49,7 @@ async fn what_an_auditor_reads_is_in_the_history_once_per_visit() {
         format!("/api/events/{id}/history/?participant=A-1"),
         format!("/api/events/{id}/history/?participant=Zoë"),
         "/api/history/".to_owned(),
+        format!("/api/log/proof/{before}"),
     ];
     for _ in 0..3 {
         for path in &paths {
@@ -65,6 +66,7 @@ async fn what_an_auditor_reads_is_in_the_history_once_per_visit() {
             "ada history all",
             "ada history A-1",
             "ada history all",
+            "ada log all",
         ]
     );
     for (nth, record) in records.iter().enumerate() {
@@ -82,7 +84,7 @@ async fn what_an_auditor_reads_is_in_the_history_once_per_visit() {
     assert_eq!(records[5]["event_id"], Value::Null);
     let restarted = server.restart().await;
     restarted.get(&auditor(), &paths[0]).await.is(200);
-    assert_eq!(self::records(&restarted).await.len(), 7);
+    assert_eq!(self::records(&restarted).await.len(), 8);
     restarted.stop().await;
 }
 

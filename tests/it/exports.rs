@@ -208,6 +208,7 @@ async fn an_ndjson_file_is_the_pages_and_its_last_line_the_checkpoint() {
         (&last["rows"], &last["offset"]),
         (&json!(lines.len()), &json!(all.len()))
     );
+    assert_eq!(last["limited"], Value::Null);
     let note = Checkpoint::peek(last["note"].as_str().unwrap()).unwrap();
     assert_eq!(note.size, all.len() as u64);
 
@@ -221,6 +222,40 @@ async fn an_ndjson_file_is_the_pages_and_its_last_line_the_checkpoint() {
     let lines: Vec<&str> = chosen.text.lines().collect();
     assert_eq!(lines.len(), 3, "{}", chosen.text);
     assert_eq!(lines[0], r#"{"gate":null,"offset":1}"#);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_says_when_its_limit_left_rows_out_and_an_empty_cell_alone_is_a_record() {
+    let (server, night) = night().await;
+    let all = log(&server).await;
+    let events: Vec<_> = (all.iter())
+        .filter(|entry| entry["event_id"] == night.gala.to_string())
+        .collect();
+    let path = history(night.gala);
+    for (limit, limited) in [(events.len(), false), (events.len() - 1, true)] {
+        let limit = limit.to_string();
+        let ask = [("format", "csv"), ("columns", "gate"), ("limit", &limit)];
+        // What is asked for leaves a record of its own; a supervisor's page would not.
+        let until = events.last().unwrap()["recorded_at"].as_str().unwrap();
+        let until = Timestamp(Timestamp::parse(until).unwrap().0 + 1).to_string();
+        let query = [ask.as_slice(), &[("until", &until)]].concat();
+        let table = Table::of(&get(&server, &sue(), &path, &query).await.text);
+        assert_eq!(table.rows.len().to_string(), limit);
+        assert!(table.rows.iter().any(|row| row[0].is_empty()));
+        assert_eq!(
+            table.remarks[2] == "limited: true",
+            limited,
+            "{:?}",
+            table.remarks
+        );
+        let mut query = query;
+        query[0].1 = "ndjson";
+        let file = get(&server, &sue(), &path, &query).await.text;
+        let last: Value = serde_json::from_str(file.lines().last().unwrap()).unwrap();
+        let said = &last["checkpoint"]["limited"];
+        assert_eq!(*said == true, limited, "{last}");
+    }
     server.stop().await;
 }
 

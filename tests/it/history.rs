@@ -150,6 +150,11 @@ fn naive(log: &[Value], gathering: Option<GatheringId>, question: &Question) -> 
         .collect()
 }
 
+fn newest_first(question: &Question) -> Question {
+    let order = ("order", "newest".to_owned());
+    question.iter().cloned().chain([order]).collect()
+}
+
 fn path(gathering: Option<GatheringId>) -> String {
     match gathering {
         Some(gathering) => format!("/api/events/{gathering}/history/"),
@@ -199,12 +204,13 @@ async fn every_filter_gives_what_a_naive_filter_over_the_log_gives() {
             let question = night.question(&log);
             let limit = night.random.usize(1..40);
             let place = [None, Some(night.gala), Some(night.fair)][number % 3];
+            let mut expected = naive(&log, place, &question);
             let found = pages(&server, &root(), place, &question, limit).await;
-            assert_eq!(
-                found,
-                naive(&log, place, &question),
-                "{place:?} {question:?}"
-            );
+            assert_eq!(found, expected, "{place:?} {question:?}");
+            let newest = newest_first(&question);
+            let found = pages(&server, &root(), place, &newest, limit).await;
+            expected.reverse();
+            assert_eq!(found, expected, "{place:?} {newest:?}");
         }
         let saved = [night.gala, night.fair].map(|id| id.to_string());
         server = (server.restart_after(|data| {
@@ -216,6 +222,55 @@ async fn every_filter_gives_what_a_naive_filter_over_the_log_gives() {
             }
         }))
         .await;
+    }
+    server.stop().await;
+}
+
+/// The filters alone and all together, and none, over pages of every size that could go wrong.
+#[tokio::test]
+async fn newest_first_is_the_reverse_for_every_filter() {
+    let server = TestServer::start().await;
+    let mut night = Night::new(&server, 12).await;
+    let mut codes = Vec::new();
+    for _ in 0..160 {
+        night.step(&server).await;
+        codes.push(night.code());
+    }
+    let log = log(&server).await;
+    let middle = log[log.len() / 2]["recorded_at"].as_str().unwrap();
+    let alone = [
+        ("participant", codes[0].clone()),
+        ("actor", "stu".to_owned()),
+        ("gate", "rare".to_owned()),
+        ("type", "participant_checked_in".to_owned()),
+        ("since", middle.to_owned()),
+        ("until", middle.to_owned()),
+        ("gate", "nowhere".to_owned()),
+    ];
+    let mut questions: Vec<Question> = alone.iter().map(|one| vec![one.clone()]).collect();
+    questions.push(Vec::new());
+    questions.push(alone[1..2].iter().chain(&alone[3..5]).cloned().collect());
+    for question in &questions {
+        for place in [None, Some(night.gala), Some(night.fair)] {
+            let mut expected = pages(&server, &root(), place, question, 1_000).await;
+            assert_eq!(expected, naive(&log, place, question));
+            expected.reverse();
+            let exact = expected.len().clamp(1, 1_000);
+            for limit in [1_000, exact, 7] {
+                let newest = newest_first(question);
+                let found = pages(&server, &root(), place, &newest, limit).await;
+                assert_eq!(found, expected, "{place:?} {newest:?} {limit}");
+            }
+        }
+    }
+    for (query, field) in [
+        ("order=sideways", "order"),
+        ("order=newest&format=csv", "order"),
+    ] {
+        let path = format!("/api/history/?{query}");
+        let refused = server.get(&root(), &path).await;
+        refused.is_problem(422, "invalid_field");
+        assert_eq!(refused.body["field"], field);
     }
     server.stop().await;
 }

@@ -85,6 +85,8 @@ mod raw_stream;
 #[cfg(test)]
 mod rebuilds;
 #[cfg(test)]
+mod server_state;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod simulation;

@@ -233,7 +233,8 @@ async fn who_may_ask_for_proofs_and_what_there_is_not() {
             .is_problem(404, "not_in_log");
     }
     for (path, status, code) in [
-        ("/api/log/proof/5", 404, "not_in_log"),
+        // The fifth event is the record of what the auditor read above.
+        ("/api/log/proof/6", 404, "not_in_log"),
         ("/api/log/proof/0", 404, "not_in_log"),
         ("/api/log/proof/4?size=3", 404, "not_in_log"),
         ("/api/log/proof/4?size=99", 404, "not_in_log"),

@@ -412,7 +412,12 @@ async fn after_twenty_messages_a_goodbye_is_still_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_very_slow_reader_is_kept_too() {
-    let stage = Stage::with(impatient()).await;
+    // Shorter than the reading takes as a whole, longer than a busy machine leaves a task waiting.
+    let patience = Limits {
+        write_stall: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let stage = Stage::with(patience).await;
     let gathering = stage.gathering("ada").await;
     let mut slow = Raw::open_narrow(stage.address, &path(gathering), &superuser()).await;
     slow.expect("initial_data").await;

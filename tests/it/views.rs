@@ -9,7 +9,7 @@ use doorbook::{
         log::Log,
     },
     projections::{
-        ViewError, Views,
+        ViewError, Views, integrity,
         views::{HistoryQuery, ParticipantFilter, ParticipantsQuery, RebuildState},
     },
 };
@@ -349,10 +349,10 @@ async fn waiting_for_an_offset_ends_with_it_or_says_how_far_the_view_is() {
         .participants(GatheringId::generate(), ParticipantsQuery::default())
         .await;
     assert!(matches!(unknown, Err(ViewError::UnknownGathering)));
-    let statuses = views.projections();
+    // The tree for proofs comes behind: nobody waits for it here.
+    let statuses = views.projections().into_iter();
     assert!(
-        statuses
-            .iter()
+        (statuses.filter(|status| status.name != integrity::NAME))
             .all(|status| status.lag == 0 && status.error.is_none())
     );
 }

@@ -191,6 +191,7 @@ impl HistoryArgs {
             until: self.until,
             after: self.after,
             limit: 0,
+            ..HistoryQuery::default()
         }
     }
 

@@ -17,10 +17,9 @@ pub enum OpenError {
         detail: String,
         remedy: String,
     },
-    #[error(
-        "the log in {dir} was written by a newer doorbook (format {found}, this one reads up to {known}); upgrade doorbook"
-    )]
-    Newer { dir: String, found: u32, known: u32 },
+    /// `what` is in it that this one does not know.
+    #[error("the log in {dir} was written by a newer doorbook ({what}); upgrade doorbook")]
+    Newer { dir: String, what: String },
     #[error("cannot open {path}: {source}")]
     Io {
         path: String,

@@ -48,8 +48,10 @@ pub(super) fn open_marked(data_dir: &Path) -> Result<(Log, OpenReport), OpenErro
     if let Found::Newer(format) = found {
         return Err(OpenError::Newer {
             dir: data_dir.display().to_string(),
-            found: format.into(),
-            known: witness::FORMAT.into(),
+            what: format!(
+                "its witness has format {format}, this one reads up to {}",
+                witness::FORMAT
+            ),
         });
     }
     let mut report = OpenReport::default();
@@ -162,10 +164,9 @@ fn unwitnessed(how: &str) -> OpenError {
 
 fn in_dir(error: OpenError, data_dir: &Path) -> OpenError {
     match error {
-        OpenError::Newer { found, known, .. } => OpenError::Newer {
+        OpenError::Newer { what, .. } => OpenError::Newer {
             dir: data_dir.display().to_string(),
-            found,
-            known,
+            what,
         },
         error => error,
     }

@@ -183,7 +183,10 @@ impl Fault {
     pub(super) fn frame(error: FrameError) -> Self {
         match error {
             FrameError::Damaged(what) => Self::Torn(what),
-            FrameError::Newer(found) => Self::Broken(newer(found.into(), frame::FORMAT.into())),
+            FrameError::Newer(found) => Self::Broken(newer(format!(
+                "a frame has format {found}, this one reads up to {}",
+                frame::FORMAT
+            ))),
         }
     }
 
@@ -193,9 +196,9 @@ impl Fault {
 
     pub(super) fn record(offset: Offset, error: DecodeError) -> Self {
         Self::Broken(match error {
-            DecodeError::UnknownType { schema, .. } => {
-                newer(schema.into(), schema.saturating_sub(1).into())
-            }
+            DecodeError::UnknownType { type_id, schema } => newer(format!(
+                "event {offset} has type {type_id} in schema {schema}, which this one does not know"
+            )),
             error => damaged(offset, error.to_string()),
         })
     }
@@ -210,10 +213,9 @@ pub(super) fn damaged(offset: Offset, detail: impl Into<String>) -> OpenError {
 }
 
 /// `dir` is filled in where it is known.
-fn newer(found: u32, known: u32) -> OpenError {
+fn newer(what: String) -> OpenError {
     OpenError::Newer {
         dir: String::new(),
-        found,
-        known,
+        what,
     }
 }

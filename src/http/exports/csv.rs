@@ -6,11 +6,14 @@
 use std::io::{self, Write};
 
 use super::{
-    Checkpoint, Shape,
+    Checkpoint, Rows, Shape,
     columns::{Cell, Clock, Column, push_id, push_number},
 };
 use crate::projections::views::HistoryRow;
 
+/// Where a spreadsheet's language has numbers with a decimal comma, these separate its columns, and what follows
+/// one in quoted text is safe only as long as the program heeds the quotes.
+const OTHER_SEPARATORS: &[char] = &[';', '\t'];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What makes a spreadsheet take a cell for a formula, with their full-width forms.
 const FORMULA_STARTS: &[char] = &[
@@ -53,11 +56,15 @@ impl<'a, W: Write> Csv<'a, W> {
             separate(number, &mut self.line);
             self.field(*column, row);
         }
+        // A line with nothing in it is no record to many readers.
+        if self.line.is_empty() {
+            self.line.extend_from_slice(b"\"\"");
+        }
         self.line.extend_from_slice(b"\r\n");
         self.out.write_all(&self.line)
     }
 
-    pub(super) fn finish(mut self, rows: u64, checkpoint: &Checkpoint) -> io::Result<()> {
+    pub(super) fn finish(mut self, rows: Rows, checkpoint: &Checkpoint) -> io::Result<()> {
         if self.shape.trailer {
             for line in checkpoint.lines(rows, self.shape.zone) {
                 self.remark(&line)?;
@@ -96,17 +103,17 @@ impl<'a, W: Write> Csv<'a, W> {
 
 impl Checkpoint {
     /// For people and scripts: what the file is, and the note line by line.
-    fn lines(&self, rows: u64, zone: Option<chrono_tz::Tz>) -> Vec<String> {
+    fn lines(&self, rows: Rows, zone: Option<chrono_tz::Tz>) -> Vec<String> {
+        let limited = rows.limited.then(|| "limited: true".to_owned());
         let facts = [
-            "checkpoint".to_owned(),
-            format!("rows: {rows}"),
             format!("offset: {}", self.offset),
             format!("epoch: {}", self.epoch),
             format!("time zone: {}", zone.map_or("UTC", |zone| zone.name())),
             "note:".to_owned(),
         ];
+        let first = ["checkpoint".to_owned(), format!("rows: {}", rows.written)];
         let note = self.note.lines().map(str::to_owned);
-        facts.into_iter().chain(note).collect()
+        (first.into_iter().chain(limited).chain(facts).chain(note)).collect()
     }
 }
 
@@ -118,14 +125,25 @@ fn separate(number: usize, out: &mut Vec<u8>) {
 
 /// What people typed, as no spreadsheet takes it for a formula.
 fn typed(text: &str, out: &mut Vec<u8>) {
-    // Some programs pass over what is white in front of it.
-    let first = text.trim_start_matches([' ', '\u{a0}', '\u{3000}', '\u{feff}', '\0']);
-    let guard = if first.starts_with(FORMULA_STARTS) {
-        "'"
-    } else {
-        ""
-    };
-    quoted(text, guard, out);
+    let guard = if begins_as_formula(text) { "'" } else { "" };
+    let mut guarded = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(OTHER_SEPARATORS) {
+        let (before, after) = rest.split_at(at + 1);
+        guarded.push_str(before);
+        if begins_as_formula(after) {
+            guarded.push('\'');
+        }
+        rest = after;
+    }
+    guarded.push_str(rest);
+    quoted(&guarded, guard, out);
+}
+
+/// Some programs pass over what is white in front of it, and over a quote.
+fn begins_as_formula(text: &str) -> bool {
+    (text.trim_start_matches([' ', '"', '\u{a0}', '\u{3000}', '\u{feff}', '\0']))
+        .starts_with(FORMULA_STARTS)
 }
 
 fn quoted(text: &str, guard: &str, out: &mut Vec<u8>) {
@@ -160,7 +178,14 @@ mod tests {
             ("+49 30", "'+49 30"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
+            ("x;=cmd|' /C calc'!A0", "x;'=cmd|' /C calc'!A0"),
+            ("x; +1", "x;' +1"),
+            ("x\t=1", "x\t'=1"),
+            ("x;\t=1", "x;'\t'=1"),
+            ("x;\"=1\"", "\"x;'\"\"=1\"\"\""),
+            ("\"=1\"", "\"'\"\"=1\"\"\""),
+            ("a;b;c=d", "a;b;c=d"),
             ("\r=1", "\"'\r=1\""),
             ("\n=1", "\"'\n=1\""),
             (" =1", "\"' =1\""),

@@ -63,6 +63,13 @@ pub struct Checkpoint {
     pub note: String,
 }
 
+/// How many rows a file has, and whether there would have been more but for the limit.
+#[derive(Clone, Copy)]
+struct Rows {
+    written: u64,
+    limited: bool,
+}
+
 #[derive(Debug, Error)]
 pub enum ExportError {
     #[error("{0}")]
@@ -150,8 +157,9 @@ pub fn write<W: Write>(
         Format::Xlsx => Writer::Xlsx(Box::new(xlsx::Xlsx::start(out, shape)?)),
         Format::Ndjson => Writer::Ndjson(ndjson::Ndjson::start(out, shape)),
     };
-    let mut written = 0;
-    while written < limit {
+    let (mut written, mut limited) = (0, false);
+    while !limited {
+        // At the limit, too: whether more was left out is for the file to say.
         let step = rows.step()?;
         if step.is_empty() {
             break;
@@ -161,12 +169,14 @@ pub fn write<W: Write>(
             writer.row(row)?;
             written += 1;
         }
+        limited = step.len() > left;
         progress(rows.position());
     }
+    let all = Rows { written, limited };
     match writer {
-        Writer::Csv(writer) => writer.finish(written, checkpoint)?,
-        Writer::Xlsx(writer) => writer.finish(written, checkpoint)?,
-        Writer::Ndjson(writer) => writer.finish(written, checkpoint)?,
+        Writer::Csv(writer) => writer.finish(all, checkpoint)?,
+        Writer::Xlsx(writer) => writer.finish(all, checkpoint)?,
+        Writer::Ndjson(writer) => writer.finish(all, checkpoint)?,
     }
     Ok(written)
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{
-    Checkpoint, Shape,
+    Checkpoint, Rows, Shape,
     columns::{Cell, Column, push_id},
 };
 use crate::projections::views::HistoryRow;
@@ -25,6 +25,8 @@ struct LastLine<'a> {
 #[derive(Serialize)]
 struct Rest<'a> {
     rows: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    limited: bool,
     #[serde(flatten)]
     checkpoint: &'a Checkpoint,
 }
@@ -48,9 +50,13 @@ impl<'a, W: Write> Ndjson<'a, W> {
         }
     }
 
-    pub(super) fn finish(mut self, rows: u64, checkpoint: &Checkpoint) -> io::Result<()> {
+    pub(super) fn finish(mut self, rows: Rows, checkpoint: &Checkpoint) -> io::Result<()> {
         if self.shape.trailer {
-            let checkpoint = Rest { rows, checkpoint };
+            let checkpoint = Rest {
+                rows: rows.written,
+                limited: rows.limited,
+                checkpoint,
+            };
             self.line(&LastLine { checkpoint })?;
         }
         self.out.flush()

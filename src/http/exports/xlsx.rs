@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions, write::StreamWriter};
 
 use super::{
-    Checkpoint, Shape,
+    Checkpoint, Rows, Shape,
     columns::{Cell, push_id, push_number, wall_micros},
 };
 use crate::{events::time::Timestamp, projections::views::HistoryRow};
@@ -116,17 +116,19 @@ impl<'a, W: Write> Xlsx<'a, W> {
         self.end_row()
     }
 
-    pub(super) fn finish(mut self, rows: u64, checkpoint: &Checkpoint) -> io::Result<()> {
+    pub(super) fn finish(mut self, rows: Rows, checkpoint: &Checkpoint) -> io::Result<()> {
         self.end_sheet()?;
         self.open_sheet("Checkpoint".to_owned())?;
         let epoch = checkpoint.epoch.to_string();
-        for (name, cell) in [
-            ("rows", Cell::Number(rows)),
+        let limited = rows.limited.then_some(("limited", Cell::Word("true")));
+        let facts = [
             ("offset", Cell::Number(checkpoint.offset)),
             ("epoch", Cell::Text(&epoch)),
             ("time zone", Cell::Text(self.zone.name())),
             ("note", Cell::Text(&checkpoint.note)),
-        ] {
+        ];
+        let first = [("rows", Cell::Number(rows.written))];
+        for (name, cell) in first.into_iter().chain(limited).chain(facts) {
             self.start_row();
             self.cell(0, &Cell::Word(name));
             self.cell(1, &cell);

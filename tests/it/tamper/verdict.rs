@@ -106,8 +106,10 @@ pub(super) fn of_the_program(dir: &Path, kept: Option<&Kept>) -> Verdict {
             // What keeps a directory from opening at all is not told to programs.
             let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
             let offset = told["first_bad_offset"].as_u64();
+            // A forged type or format, with every hash repaired, looks like a log of tomorrow.
+            let is_unreadable = complaint.contains("keys") || complaint.contains("newer doorbook");
             assert!(
-                code == 1 || complaint.contains("keys"),
+                code == 1 || is_unreadable,
                 "what is damaged is a failed check: {complaint}"
             );
             Verdict::found(offset, complaint)

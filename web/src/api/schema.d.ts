@@ -137,6 +137,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the server is */
+        get: operations["admin_server"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -852,6 +869,28 @@ export interface components {
              */
             undoes?: number | null;
         };
+        Connections: {
+            /**
+             * Format: int64
+             * @description In all, this request's included.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description Turned away by a limit, since the start.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Live streams of both kinds, by WebSocket and as server-sent events.
+             */
+            streams: number;
+            /**
+             * Format: int64
+             * @description Readers that are served from the log, because they cannot keep up.
+             */
+            streams_behind: number;
+        };
         /** @description That the log at one size begins with the log at an earlier one. */
         ConsistencyProof: {
             /** @description The signed checkpoint at `to`. */
@@ -860,6 +899,22 @@ export interface components {
             /** @description Base64, in the order of RFC 6962, section 2.1.2. */
             hashes: string[];
             to: components["schemas"]["TreeHead"];
+        };
+        /** @description The data directory. */
+        Data: {
+            /**
+             * Format: int64
+             * @description All of it, the log included.
+             */
+            data_bytes: number;
+            /**
+             * Format: int64
+             * @description What doorbook may still write to the disk that it lies on.
+             */
+            disk_free_bytes: number;
+            /** Format: int64 */
+            log_bytes: number;
+            name: string;
         };
         /** @enum {string} */
         Direction: "in" | "out";
@@ -1360,6 +1415,31 @@ export interface components {
             rule?: components["schemas"]["RefusalCode"] | null;
             /** Format: int64 */
             this_seq?: number | null;
+        };
+        ServerState: {
+            connections: components["schemas"]["Connections"];
+            data: components["schemas"]["Data"];
+            /** Format: uuid */
+            epoch: string;
+            head: components["schemas"]["u64"];
+            /**
+             * Format: double
+             * @description How long the newest commit took.
+             */
+            last_commit_ms: number;
+            /** @description What `/readyz` says; empty when clients may be sent here. */
+            not_ready: string[];
+            /** @description Whether this binary holds the web pages. */
+            pages_built: boolean;
+            /** @description Events that wait for the disk. */
+            queued: number;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: int64 */
+            uptime_seconds: number;
+            version: string;
+            /** @description False after a failed write: events are taken again after a restart. */
+            writable: boolean;
         };
         /** @description Who is signed in now. */
         Session: {
@@ -2296,6 +2376,86 @@ export interface operations {
             };
             /** @description No earlier generation is kept, or a rebuild is under way */
             409: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A field, a parameter or a header is not as it should be; names it */
+            422: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description A defect in doorbook */
+            500: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Not now: try again; the code says why */
+            503: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+        };
+    };
+    admin_server: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Wait, at most 2 s, until the answer holds everything up to this offset */
+                "X-Min-Offset"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its state */
+            200: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerState"];
+                };
+            };
+            /** @description No token, or a bad one */
+            401: {
+                headers: {
+                    /** @description The request's id, as sent or made here */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Body"];
+                };
+            };
+            /** @description Signed in but not allowed */
+            403: {
                 headers: {
                     /** @description The request's id, as sent or made here */
                     "X-Request-Id"?: string;
@@ -4302,7 +4462,9 @@ export interface operations {
                 since?: string;
                 /** @description Recorded before this moment. */
                 until?: string;
-                /** @description Entries after this offset: the `next` of the page before. */
+                /** @description Of a page: the oldest or the newest first; the oldest when left out. A file is in the log's order. */
+                order?: "oldest" | "newest";
+                /** @description Entries behind this offset, in the page's order: the `next` of the page before. */
                 after?: number;
                 /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
                 limit?: number;
@@ -5406,7 +5568,9 @@ export interface operations {
                 since?: string;
                 /** @description Recorded before this moment. */
                 until?: string;
-                /** @description Entries after this offset: the `next` of the page before. */
+                /** @description Of a page: the oldest or the newest first; the oldest when left out. A file is in the log's order. */
+                order?: "oldest" | "newest";
+                /** @description Entries behind this offset, in the page's order: the `next` of the page before. */
                 after?: number;
                 /** @description Of a page 1 to 1,000, and 100 when left out; of a file the most rows. */
                 limit?: number;

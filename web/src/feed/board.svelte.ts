@@ -8,8 +8,13 @@ import { freshnessOf } from './freshness';
 import { arrivalsOf, type Pace } from './pace';
 
 const REFRESH_MS = 5000;
-/** Gatherings whose arrivals are read; the busiest come first. */
+/** Gatherings whose arrivals are read without anybody arriving. */
 const PACES_MAX = 24;
+
+/** After these the gathering itself is read again; all others bring the counts with them. */
+const CHANGES = ['gathering_created', 'gathering_changed', 'service_team_changed'];
+/** After these its arrivals may differ. */
+const ARRIVALS = ['participant_checked_in', 'scan_undone'];
 
 export interface BoardRow {
   readonly gathering: Gathering;
@@ -19,6 +24,14 @@ export interface BoardRow {
 export class BoardFeed {
   #rows = new Map<string, BoardRow>();
   #version = $state(0);
+  #sorted = $derived.by(() => {
+    void this.#version;
+    return [...this.#rows.values()].sort(
+      (a, b) =>
+        Number(b.gathering.inside_count > 0) - Number(a.gathering.inside_count > 0) ||
+        Date.parse(b.gathering.start_date) - Date.parse(a.gathering.start_date),
+    );
+  });
   #status = $state.raw<StreamStatus>({ state: 'closed', reason: 'not_opened' });
   #hasBegun = $state(false);
   #isTruncated = $state(false);
@@ -43,13 +56,8 @@ export class BoardFeed {
   }
 
   /** Reactive. Running gatherings first, then by start. */
-  get rows(): BoardRow[] {
-    void this.#version;
-    return [...this.#rows.values()].sort(
-      (a, b) =>
-        Number(b.gathering.inside_count > 0) - Number(a.gathering.inside_count > 0) ||
-        Date.parse(b.gathering.start_date) - Date.parse(a.gathering.start_date),
-    );
+  get rows(): readonly BoardRow[] {
+    return this.#sorted;
   }
 
   get hasBegun(): boolean {
@@ -86,7 +94,7 @@ export class BoardFeed {
 
   async #update(message: Extract<StreamMessage, { type: 'event_update' }>): Promise<void> {
     const row = this.#rows.get(message.event_id);
-    if (!row || !message.update_type.startsWith('participant_')) {
+    if (!row || CHANGES.includes(message.update_type)) {
       await this.#read(message.event_id);
     } else {
       const gathering = {
@@ -99,8 +107,7 @@ export class BoardFeed {
       // Another object each time: that is how a card sees that it has changed.
       this.#rows.set(message.event_id, { ...row, gathering });
     }
-    const moves = ['participant_checked_in', 'scan_undone'];
-    if (moves.includes(message.update_type)) {
+    if (ARRIVALS.includes(message.update_type)) {
       this.#due.add(message.event_id);
       this.#readPaces();
     }
@@ -114,7 +121,7 @@ export class BoardFeed {
   }
 
   #everybodyIsDue(): void {
-    for (const { gathering } of this.rows.slice(0, PACES_MAX)) this.#due.add(gathering.id);
+    for (const id of [...this.#rows.keys()].slice(0, PACES_MAX)) this.#due.add(id);
     this.#readPaces();
   }
 

@@ -5,6 +5,8 @@ import { ask, type Problem } from '../api/problem';
 import { atMostEvery } from './frames';
 
 const REFRESH_MS = 2000;
+/** Of the past nothing is read again, so what is wanted there is another moment, and wanted soon. */
+const MOMENT_MS = 500;
 
 export class Evening {
   #id: string;
@@ -13,6 +15,7 @@ export class Evening {
   #asOf: number | null = null;
   #isClosed = false;
   #read = atMostEvery(REFRESH_MS, () => this.#load());
+  #readMoment = atMostEvery(MOMENT_MS, () => this.#load());
 
   constructor(id: string) {
     this.#id = id;
@@ -31,7 +34,8 @@ export class Evening {
   /** Reads at once, or when its turn comes. `asOf`: as the log was at that offset; null: the present. */
   refresh(asOf: number | null): void {
     this.#asOf = asOf;
-    this.#read();
+    if (asOf === null) this.#read();
+    else this.#readMoment();
   }
 
   close(): void {

@@ -49,6 +49,15 @@ const BY_ROLE: Record<Role, May> = {
   auditor: { ...NOTHING, readHistory: true },
 };
 
+/** What a session lets expect, before a gathering has been read; the role in it may turn out to be another one. */
+export function expectedRole(session: {
+  who: { door_role?: 'steward' | 'supervisor' | null } | null;
+  has: (role: 'superuser' | 'creator' | 'auditor') => boolean;
+}): Role | null {
+  const held = (['superuser', 'creator', 'auditor'] as const).find((role) => session.has(role));
+  return session.who?.door_role ?? held ?? null;
+}
+
 /** Without a role: nothing but to look. */
 export function mayOf(role: Role | null | undefined): May {
   return role ? BY_ROLE[role] : NOTHING;

@@ -214,7 +214,8 @@ impl Gates {
         self.count(&answer)?;
         let outcome = outcome_of(&answer);
         if outcome == Answer::Admitted {
-            self.guests[guest].last_scan = Some((gate, body));
+            // Not a scan that a steward's reader could send again or take back.
+            self.guests[guest].last_scan = None;
             self.tell(
                 gate,
                 Mark::In,

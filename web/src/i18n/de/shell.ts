@@ -19,6 +19,8 @@ export const shell: Messages['shell'] = {
   save: 'Speichern',
   copy: 'Kopieren',
   copied: 'Kopiert',
+  copyFailed:
+    'Kopieren ist hier nicht erlaubt: Markieren Sie den Text und kopieren Sie ihn selbst.',
   optional: 'freiwillig',
   notFound: 'Diese Seite gibt es nicht',
   notFoundHint: 'Die Adresse ist vielleicht falsch geschrieben, oder die Seite ist umgezogen.',

@@ -17,6 +17,7 @@ export const shell = {
   save: 'Save',
   copy: 'Copy',
   copied: 'Copied',
+  copyFailed: 'Copying is not allowed here: select the text and copy it by hand.',
   optional: 'optional',
   notFound: 'There is no such page',
   notFoundHint: 'The address may be mistyped or the page may have moved.',

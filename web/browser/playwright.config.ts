@@ -1,0 +1,29 @@
+// How the pages are tested: in a Chromium that is there already, one page after the other, against real servers.
+// A test that fails leaves a trace; none is tried twice.
+
+import { defineConfig } from '@playwright/test';
+
+import { BROWSER_ARGUMENTS, chromiumPath, OUT } from './harness/surroundings.ts';
+
+export default defineConfig({
+  testDir: 'specs',
+  outputDir: `${OUT}/results`,
+  preserveOutput: 'failures-only',
+  workers: 1,
+  fullyParallel: false,
+  retries: 0,
+  forbidOnly: true,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: [['list']],
+  use: {
+    browserName: 'chromium',
+    launchOptions: { executablePath: chromiumPath(), args: BROWSER_ARGUMENTS },
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    colorScheme: 'light',
+    trace: 'retain-on-failure',
+    serviceWorkers: 'allow',
+  },
+});
