@@ -19,7 +19,7 @@ const BYTES_MAX = 150_000;
 const ON_PHONES = ['sign-in', 'dashboard', 'gathering', 'person', 'evacuation', 'night', 'history'];
 const ON_WALLS = ['dashboard', 'gathering'];
 /** A little lower than a window usually is: less to carry in the repository. */
-const DESK = { width: 1280, height: 720 };
+const DESK = { width: 1280, height: 670 };
 const WALL = { width: 1920, height: 1080 };
 
 const test = stage.extend<object, { evening: Night }>({
@@ -83,7 +83,8 @@ for (const screen of SCREENS) {
         const page = await look(screen, evening, browser, doorbook, { colorScheme, viewport });
         const name = `${screen.name}-${colorScheme}${suffix}`;
         const bytes = await take(page, folder, name);
-        if (viewport !== WALL) expect(bytes, `bytes of ${name}`).toBeLessThanOrEqual(BYTES_MAX);
+        if (UPDATE_PICTURES && viewport !== WALL)
+          expect(bytes, `bytes of ${name}`).toBeLessThanOrEqual(BYTES_MAX);
         await page.context().close();
       }
     });
