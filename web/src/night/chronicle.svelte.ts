@@ -132,20 +132,11 @@ export class Chronicle {
 
   /** The event before an offset; null: there is none, or it could not be read. */
   async previous(offset: number): Promise<number | null> {
-    for (let width = PAGE_ROWS; ; width *= 2) {
-      const known = this.timeline.previous(offset);
-      if (known !== undefined) return known;
-      const after = Math.max(0, offset - width);
-      if (this.timeline.covers(after, offset - 1) && after === 0) return null;
-      // The last of the page has to be the event looked for: a full page may end before it.
-      for (let from = after; from < offset - 1;) {
-        const { data } = await readHistory(this.id, from, PAGE_ROWS);
-        if (!data) return null;
-        const upTo = endOf(data, from, offset - 1);
-        this.#take(data, from, upTo);
-        from = upTo;
-      }
-    }
+    const known = this.timeline.previous(offset);
+    if (known !== undefined) return known;
+    // A gathering as of an offset says which of its events was the last then, however long ago.
+    const { data } = await readGathering(this.id, offset - 1);
+    return data?.offset ?? null;
   }
 
   async #readWhole(): Promise<boolean> {

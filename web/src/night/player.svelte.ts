@@ -31,6 +31,7 @@ export class Player {
   #state = $state<PlayState>('paused');
   #speed = $state<Speed>(10);
   #skipped = $state<number | null>(null);
+  #isOpening = $state(false);
   #isCutOff = $state(false);
   #run: Run | null = null;
   #clock = new PlaybackClock(0, () => performance.now());
@@ -55,6 +56,11 @@ export class Player {
   /** Reactive: the silence that was left out last, ms; null: none since it was played. */
   get skipped(): number | null {
     return this.#skipped;
+  }
+
+  /** Reactive: the server is asked for the stream, and has not said anything yet. */
+  get isOpening(): boolean {
+    return this.#isOpening;
   }
 
   /** Reactive: the connection is gone; it goes on where it was when it is back. */
@@ -135,6 +141,7 @@ export class Player {
       }),
     };
     this.#run = run;
+    this.#isOpening = true;
     run.stream.open();
   }
 
@@ -142,6 +149,7 @@ export class Player {
     clearTimeout(this.#quiet);
     this.#steps = 0;
     this.#skipped = null;
+    this.#isOpening = false;
     this.#isCutOff = false;
     if (!this.#run) return;
     this.#run.isOver = true;
@@ -157,6 +165,7 @@ export class Player {
     if (message.type === 'reset') return this.#lose();
     if (!('offset' in message)) return;
     run.isHolding = true;
+    this.#isOpening = false;
     const happened = Date.parse(message.timestamp);
     await this.#turn(run, (await this.#chronicle.timeOf(message.offset)) ?? happened);
     if (run.isOver) return;
@@ -204,7 +213,10 @@ export class Player {
   #note(run: Run, status: StreamStatus): void {
     if (run.isOver) return;
     this.#isCutOff = status.state === 'stale' || status.retryAt !== undefined;
-    if (status.state === 'live') this.#listen(run);
+    if (status.state === 'live') {
+      this.#isOpening = false;
+      this.#listen(run);
+    }
     if (status.state === 'closed') this.#lose();
   }
 

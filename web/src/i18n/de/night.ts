@@ -50,6 +50,7 @@ export const night: Messages['night'] = {
   skippedLong: (hours) => `${hours} h ohne Ereignisse übersprungen`,
   ended: 'Dies ist das neueste Ereignis. Danach kommt noch nichts.',
   lost: 'Der Strom ist zu Ende: Das Log wurde ersetzt, oder Sie dürfen dies nicht mehr sehen. Laden Sie die Seite neu.',
+  opening: 'Der Server stellt die Ereignisse dieses Moments bereit …',
   cutOff:
     'Keine Verbindung zum Server. Es geht weiter, wo es war, sobald er wieder erreichbar ist.',
   keys: 'Pfeiltasten: ein Ereignis. Bildtasten: zehn Minuten. Pos1 und Ende: die Enden.',

@@ -46,6 +46,7 @@ export const night = {
   skippedLong: (hours: string) => `Skipped ${hours} h without events`,
   ended: 'This is the newest event. There is nothing after it yet.',
   lost: 'The stream has ended: the log was replaced, or you may no longer see this. Load the page again.',
+  opening: 'The server gets the events of this moment ready …',
   cutOff: 'No connection to the server. Playing goes on where it was when it is back.',
   keys: 'Arrow keys: one event. Page keys: ten minutes. Home and End: the ends.',
   difference: 'What was different from now',
