@@ -31,6 +31,12 @@ export function freshnessOf(status: StreamStatus, isCurrent: boolean): Freshness
   }
 }
 
+/** The present of what is shown, ms since 1970, to the minute: of a moment of the past, that moment. */
+export function presentOf(freshness: Freshness): number {
+  const at = freshness.state === 'moment' ? freshness.at : Date.now();
+  return Math.floor(at / 60_000) * 60_000;
+}
+
 function isRefusal({ reason, code }: StreamStatus): boolean {
   return reason === 'refused' || (reason === 'close_code' && code === 4403);
 }
