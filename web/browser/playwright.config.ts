@@ -1,4 +1,4 @@
-// How the pages are tested: in a Chromium that is there already, one page after the other, against real servers.
+// How the pages are tested: in a Chromium that is there already, two at a time, against real servers.
 // A test that fails leaves a trace; none is tried twice.
 
 import { defineConfig } from '@playwright/test';
@@ -9,7 +9,8 @@ export default defineConfig({
   testDir: 'specs',
   outputDir: `${OUT}/results`,
   preserveOutput: 'failures-only',
-  workers: 1,
+  // Each with a server of its own.
+  workers: 2,
   fullyParallel: false,
   retries: 0,
   forbidOnly: true,

@@ -45,6 +45,9 @@ const test = stage.extend<object, { evening: Night }>({
   ],
 });
 
+// They only look, so they need not wait for each other.
+test.describe.configure({ mode: 'parallel' });
+
 async function findings(page: Page): Promise<unknown[]> {
   const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
   return violations.map(({ id, help, nodes }) => ({

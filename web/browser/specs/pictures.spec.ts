@@ -58,6 +58,9 @@ const test = stage.extend<object, { evening: Night }>({
   ],
 });
 
+// They only look, so they need not wait for each other.
+test.describe.configure({ mode: 'parallel' });
+
 async function take(page: Page, folder: string, name: string): Promise<number> {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${name}.png`);
