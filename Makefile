@@ -75,12 +75,14 @@ web-check: $(TARGET)/web/ready ## the pages' sources: format, types, drift from 
 
 .PHONY: browser
 browser: web $(TARGET)/browser/ready ## every page in Chromium, against a real server and a real log
+	npm --prefix web/browser run --silent check
 	cargo build --locked --workspace
 	DOORBOOK=$(abspath $(DOORBOOK)) DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser test
+	DOORBOOK=$(abspath $(DOORBOOK)) DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser run budgets-quick
 
 .PHONY: pages
 pages: export DOORBOOK_UPDATE = 1
-pages: browser ## the same, and write its screenshots into docs/pages
+pages: browser ## the same, and write the screenshots into docs/pages
 
 .PHONY: budgets
 budgets: web $(TARGET)/browser/ready ## measure the pages: size, first screen, live updates, frames

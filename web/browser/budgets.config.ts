@@ -8,6 +8,8 @@ import pages from './playwright.config.ts';
 export default defineConfig(pages, {
   testDir: 'budgets',
   testMatch: '*.budget.ts',
+  // One after the other: they would measure each other.
+  workers: 1,
   timeout: 300_000,
   reporter: [['./budgets/table.ts']],
   use: { trace: 'off' },
