@@ -44,6 +44,8 @@ pub enum DecodeError {
     UnknownType { type_id: u16, schema: u16 },
     #[error("the {0} is not one there can be")]
     Value(&'static str),
+    #[error("it was recorded before the event before it: one of the two times is wrong")]
+    Backwards,
     #[error("the payload does not decode")]
     Payload,
     #[error("the payload does not encode")]

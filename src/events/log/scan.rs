@@ -106,7 +106,7 @@ impl Scan {
         record.check_known()?;
         let gathering = record.gathering();
         if record.recorded_at() < self.last_recorded_at {
-            return Err(DecodeError::Value("time of recording"));
+            return Err(DecodeError::Backwards);
         }
         if let Some(code) = record.registered_code()? {
             self.codes.registered(code, gathering);

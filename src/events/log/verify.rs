@@ -158,7 +158,7 @@ fn content(frame: &Frame<'_>) -> Result<Content, (Offset, DecodeError)> {
             record.decode()?;
             let (first, last) = content.recorded;
             if record.recorded_at() < last {
-                return Err(DecodeError::Value("time of recording"));
+                return Err(DecodeError::Backwards);
             }
             content.recorded = (first.min(record.recorded_at()), record.recorded_at());
             if newest != Some(record.gathering()) {
@@ -247,7 +247,7 @@ impl Pass {
         let content = (sound.content).map_err(|(offset, error)| Fault::record(offset, error))?;
         let (earliest, latest) = content.recorded;
         if earliest < self.last_recorded_at {
-            let error = DecodeError::Value("time of recording");
+            let error = DecodeError::Backwards;
             return Err(Fault::record(next, error));
         }
         self.last_recorded_at = latest;

@@ -102,6 +102,11 @@ enum Found {
     WithoutEffect,
 }
 
+/// Of two times that run backwards the second is named, and nobody can tell which was forged.
+fn is_neighbour(forgery: &Forgery, offset: u64, said: &str) -> bool {
+    said.contains("one of the two times is wrong") && forgery.offsets.contains(&(offset - 1))
+}
+
 /// A case that panics is one that failed, and the others go on.
 fn judged(book: &Book, seed: u64) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(|| one_case(book, seed)))
@@ -137,7 +142,7 @@ fn one_case(book: &Book, seed: u64) -> Result<Outcome, String> {
         Verdict::Found {
             offset: Some(offset),
             said,
-        } if !forgery.offsets.contains(offset) => {
+        } if !forgery.offsets.contains(offset) && !is_neighbour(&forgery, *offset, said) => {
             return wrong(format!("offset {offset} is not where it was done: {said}"));
         }
         Verdict::Whole | Verdict::Found { .. } => {}
