@@ -6,6 +6,7 @@ import { ask } from '../api/problem';
 import { atMostEvery, oncePerFrame } from './frames';
 import { freshnessOf } from './freshness';
 import { arrivalsOf, type Pace } from './pace';
+import { keepPulse } from './pulse';
 
 const REFRESH_MS = 5000;
 /** Gatherings whose arrivals are read without anybody arriving. */
@@ -26,11 +27,7 @@ export class BoardFeed {
   #version = $state(0);
   #sorted = $derived.by(() => {
     void this.#version;
-    return [...this.#rows.values()].sort(
-      (a, b) =>
-        Number(b.gathering.inside_count > 0) - Number(a.gathering.inside_count > 0) ||
-        Date.parse(b.gathering.start_date) - Date.parse(a.gathering.start_date),
-    );
+    return [...this.#rows.values()].sort(runningFirst);
   });
   #status = $state.raw<StreamStatus>({ state: 'closed', reason: 'not_opened' });
   #hasBegun = $state(false);
@@ -43,6 +40,7 @@ export class BoardFeed {
   });
   #readPaces = atMostEvery(REFRESH_MS, () => this.#paces());
   #timer: ReturnType<typeof setInterval>;
+  #endPulse: () => void;
 
   constructor() {
     this.#stream = new DoorbookStream({
@@ -51,6 +49,7 @@ export class BoardFeed {
         this.#status = status;
       },
     }).open();
+    this.#endPulse = keepPulse(this.#stream);
     // A minute without arrivals is news as well.
     this.#timer = setInterval(() => this.#everybodyIsDue(), 30_000);
   }
@@ -74,6 +73,7 @@ export class BoardFeed {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#endPulse();
     this.#stream.close();
   }
 
@@ -114,14 +114,22 @@ export class BoardFeed {
   }
 
   async #read(id: string): Promise<void> {
-    const { data } = await ask(
+    const { data, problem } = await ask(
       api.GET('/api/events/{event_id}', { params: { path: { event_id: id } } }),
     );
     if (data) this.#rows.set(id, { gathering: data, pace: this.#rows.get(id)?.pace ?? null });
+    else if (problem.status === 403 || problem.status === 404) this.#rows.delete(id);
+    // The stream then brings the message again: passing over it, the board would be wrong and say Live.
+    else throw new Error(`the gathering was not read: ${problem.code}`);
   }
 
   #everybodyIsDue(): void {
-    for (const id of [...this.#rows.keys()].slice(0, PACES_MAX)) this.#due.add(id);
+    const rows = [...this.#rows.values()].sort(runningFirst);
+    // Where somebody has arrived, the count goes down as time goes by.
+    const moving = rows.filter(({ pace }) => pace?.counts.some((count) => count > 0));
+    for (const { gathering } of [...moving, ...rows.slice(0, PACES_MAX)]) {
+      this.#due.add(gathering.id);
+    }
     this.#readPaces();
   }
 
@@ -135,4 +143,11 @@ export class BoardFeed {
     }
     this.#draw();
   }
+}
+
+function runningFirst(a: BoardRow, b: BoardRow): number {
+  return (
+    Number(b.gathering.inside_count > 0) - Number(a.gathering.inside_count > 0) ||
+    Date.parse(b.gathering.start_date) - Date.parse(a.gathering.start_date)
+  );
 }

@@ -9,6 +9,7 @@ import type { Feed } from './feed';
 import { freshnessOf } from './freshness';
 import { linesOf } from './lines';
 import { Picture } from './picture';
+import { keepPulse } from './pulse';
 
 const PAGE_ROWS = 1000;
 const REFRESH_MS = 2000;
@@ -34,6 +35,7 @@ export class LiveFeed implements Feed {
   });
   #refreshGathering = atMostEvery(REFRESH_MS, () => this.#readGathering());
   #gatheringRevision = 0;
+  #endPulse: () => void;
 
   constructor(id: string) {
     this.id = id;
@@ -44,6 +46,7 @@ export class LiveFeed implements Feed {
         this.#status = status;
       },
     }).open();
+    this.#endPulse = keepPulse(this.#stream);
   }
 
   get version(): number {
@@ -65,6 +68,7 @@ export class LiveFeed implements Feed {
 
   close(): void {
     this.#load += 1;
+    this.#endPulse();
     this.#stream.close();
   }
 

@@ -9,6 +9,8 @@ export const shell: Messages['shell'] = {
   audit: 'Prüfung',
   admin: 'Verwaltung',
   signOut: 'Abmelden',
+  signOutFailed:
+    'Sie sind noch nicht abgemeldet. Versuchen Sie es noch einmal, bevor Sie dieses Gerät verlassen.',
   language: 'Sprache',
   theme: 'Darstellung',
   themes: { device: 'Wie das Gerät', light: 'Hell', dark: 'Dunkel' },

@@ -7,6 +7,7 @@ export const shell = {
   audit: 'Audit',
   admin: 'Admin',
   signOut: 'Sign out',
+  signOutFailed: 'You are not signed out yet. Try again before you leave this device.',
   language: 'Language',
   theme: 'Appearance',
   themes: { device: 'As the device', light: 'Light', dark: 'Dark' },
