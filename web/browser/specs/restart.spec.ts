@@ -99,6 +99,22 @@ test('a page says as of when it is, that it reconnects, that it catches up, and 
   console.log(`${text}: ${seen.join(' → ')}`);
 });
 
+test('a page whose device loses its network says so at once, and comes back by itself', async ({
+  page,
+  context,
+  doorbook,
+  desk,
+  organizer,
+}) => {
+  const { gathering } = await invited(desk, { people: 20 });
+  await signIn(context, doorbook, organizer);
+  await openGathering(page, gathering);
+  await context.setOffline(true);
+  await shows(page, 'reconnecting');
+  await context.setOffline(false);
+  await shows(page, 'live');
+});
+
 /** Whatever loads the document anew takes this away. */
 async function mark(page: Page): Promise<void> {
   await page.evaluate(() => Object.assign(globalThis, { marked: true }));

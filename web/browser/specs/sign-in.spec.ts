@@ -13,6 +13,10 @@ async function pasteToken(page: Page, token: string): Promise<void> {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
 }
 
+async function openMenu(page: Page, name: string): Promise<void> {
+  await page.getByRole('banner').getByText(name, { exact: true }).click();
+}
+
 /** Everything in the page that a script could read the secret from. */
 async function readableByScripts(page: Page): Promise<string> {
   return page.evaluate(() => {
@@ -132,14 +136,61 @@ test('signing out ends the session and what it showed', async ({
   await page.goto('/');
   await pasteToken(page, doorbook.token(organizer));
   await expect(page.getByText(name)).toBeVisible();
-  await page
-    .getByRole('banner')
-    .getByText(organizer.name ?? '', { exact: true })
-    .click();
+  await openMenu(page, organizer.name ?? '');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await expect(page.getByLabel('Access token')).toBeVisible();
   await expect(page.getByText(name)).toBeHidden();
   expect(await context.cookies()).toEqual([]);
+});
+
+test('signing out ends what other tabs show, too', async ({
+  page,
+  context,
+  doorbook,
+  desk,
+  organizer,
+}) => {
+  const { name } = await desk.createGathering('Seen in two tabs');
+  await page.goto('/');
+  await pasteToken(page, doorbook.token(organizer));
+  const other = await context.newPage();
+  await other.goto(doorbook.url);
+  await expect(other.getByText(name)).toBeVisible();
+  await openMenu(page, organizer.name ?? '');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(other.getByLabel('Access token')).toBeVisible();
+  await expect(other.getByText(name)).toBeHidden();
+});
+
+test('nobody is told that they are signed out while the cookie is still there', async ({
+  page,
+  context,
+  doorbook,
+  organizer,
+}) => {
+  await page.goto('/');
+  await pasteToken(page, doorbook.token(organizer));
+  await openMenu(page, organizer.name ?? '');
+  await context.setOffline(true);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByText('You are not signed out yet.')).toBeVisible();
+  expect(await context.cookies()).not.toEqual([]);
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByLabel('Access token')).toBeVisible();
+  expect(await context.cookies()).toEqual([]);
+});
+
+test('a link that is opened in a tab that asks to sign in signs in there', async ({
+  page,
+  desk,
+}) => {
+  await page.goto('/sign-in');
+  await expect(page.getByLabel('Access token')).toBeVisible();
+  const { link } = await desk.ok<{ link: string }>('POST', '/api/session/link', { body: {} });
+  await page.evaluate((code) => location.assign(`/sign-in#link=${code}`), link);
+  await shows(page, 'live');
+  expect(page.url()).not.toContain('link');
 });
 
 test('a session that runs out leads back to signing in, with the reason', async ({
