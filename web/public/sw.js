@@ -1,6 +1,7 @@
 // Lets the pages open without a server: keeps their own files, which have their content's hash in their names,
 // and the document that loads them. An answer of the API is never kept, nor looked at. The document comes from
-// the server whenever there is one, so that a new version is seen at once.
+// the server whenever there is one, so that a new version is seen at once; the kept one is replaced only when
+// all files of the new one are kept, so that it always opens.
 
 const CACHE = 'doorbook-pages-1';
 const DOCUMENT = '/';
@@ -58,8 +59,7 @@ async function file(request) {
 async function page(request) {
   const cache = await caches.open(CACHE);
   const held = await cache.match(DOCUMENT);
-  const asked = fetch(request).then(async (answer) => {
-    if (isDocument(answer)) await cache.put(DOCUMENT, answer.clone());
+  const asked = fetch(request).then((answer) => {
     // What stands before a server that is gone says 502 or the like.
     return answer.status >= 500 && held ? held : answer;
   });
@@ -68,21 +68,34 @@ async function page(request) {
   return Promise.race([asked.catch(() => held), patience]);
 }
 
-/** Whether the pages can be opened from here on: the document and each of these files are kept. */
+/**
+ * Whether the page that has loaded these files can be opened from here on: each of them is kept, and their
+ * document. After an update of the server its document belongs to files that this page does not know: then the
+ * kept one stays, until a page of the new version asks.
+ */
 async function keepAll(paths) {
   try {
     const cache = await caches.open(CACHE);
-    const answer = await fetch(DOCUMENT, { cache: 'no-cache' });
-    if (!isDocument(answer)) return false;
-    await cache.put(DOCUMENT, answer);
-    for (const path of paths.filter(isFile)) {
+    const files = paths.filter(isFile);
+    for (const path of files) {
       if (!(await cache.match(path))) await cache.add(path);
     }
+    const answer = await fetch(DOCUMENT, { cache: 'no-cache' }).catch(() => null);
+    if (answer && isDocument(answer) && (await belongs(answer.clone(), files))) {
+      await cache.put(DOCUMENT, answer);
+    }
     await makeRoom(cache);
-    return true;
+    const held = await cache.match(DOCUMENT);
+    return held !== undefined && (await belongs(held, files));
   } catch {
     return false;
   }
+}
+
+/** Whether a document loads these files; their names say of which version they are. */
+async function belongs(page, files) {
+  const named = (await page.text()).match(/\/assets\/[\w.-]+/g) ?? [];
+  return named.length > 0 && named.every((path) => files.includes(path));
 }
 
 async function makeRoom(cache) {

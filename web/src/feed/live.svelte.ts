@@ -26,6 +26,7 @@ export class LiveFeed implements Feed {
   #version = $state(0);
   #status = $state.raw<StreamStatus>({ state: 'closed', reason: 'not_opened' });
   #loading = $state.raw<{ loaded: number; all: number } | null>(null);
+  #isLoaded = $state(false);
   #isWhole = $state(false);
   #stream: DoorbookStream;
   /** Which loading of pages is under way; a reset begins another one. */
@@ -44,6 +45,7 @@ export class LiveFeed implements Feed {
       onMessage: (message) => this.#take(message),
       onStatus: (status) => {
         this.#status = status;
+        this.#settle();
       },
     }).open();
     this.#endPulse = keepPulse(this.#stream);
@@ -54,7 +56,12 @@ export class LiveFeed implements Feed {
   }
 
   get freshness() {
-    return freshnessOf(this.#status, this.#isWhole);
+    return freshnessOf(this.#status, this.#isLoaded);
+  }
+
+  /** Reactive; everybody is in the picture, and it has been live since: false from a reset until then. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   get loading() {
@@ -76,6 +83,8 @@ export class LiveFeed implements Feed {
     this.picture.apply(message);
     if (message.type === 'reset') {
       this.#load += 1;
+      this.#loading = null;
+      this.#isLoaded = false;
       this.#isWhole = false;
     }
     if (message.type === 'initial_data' && 'event' in message) {
@@ -87,6 +96,10 @@ export class LiveFeed implements Feed {
       this.#refreshGathering();
     }
     this.#draw();
+  }
+
+  #settle(): void {
+    if (this.#isLoaded && this.#status.state === 'live') this.#isWhole = true;
   }
 
   /** The stream's snapshot lacks what only the API says: the caller's role, the team. */
@@ -105,7 +118,8 @@ export class LiveFeed implements Feed {
     if (isTruncated) await this.#loadPeople(load);
     if (load !== this.#load) return;
     this.#loading = null;
-    this.#isWhole = true;
+    this.#isLoaded = true;
+    this.#settle();
     this.#draw();
     // The people first: an entry of the history names nobody.
     await this.#loadScans(load);

@@ -216,6 +216,7 @@ export const gathering: Messages['gathering'] = {
     onlyMissing: 'Nur wer noch fehlt',
     print: 'Drucken',
     everybody: 'Niemand ist im Haus.',
+    notKnown: 'Noch ist nicht bekannt, wer im Haus ist.',
     allSafe: 'Alle auf der Liste sind in Sicherheit.',
     none: 'Niemand passt zu dieser Suche.',
     tickedOff: 'sicher',
@@ -227,7 +228,10 @@ export const gathering: Messages['gathering'] = {
       `Der Server ist nicht erreichbar. So war es um ${when}, vor ${age}. Haken, Suche und Druck gehen weiter.`,
     stopped:
       'Die Liste wird nicht mehr erneuert. Melden Sie sich wieder an, sobald Sie können; die Haken bleiben auf diesem Gerät.',
-    incomplete: 'Die Liste wird noch geladen und ist nicht vollständig.',
+    loadingAnew: (when, age) =>
+      `Die Liste wird neu geladen. Bis sie vollständig ist, steht hier, wer um ${when}, vor ${age}, im Haus war.`,
+    incomplete:
+      'Die Liste ist nicht vollständig: Noch ist nicht von allen im Haus bekannt, dass sie da sind.',
     notKept:
       'Diese Liste ist zu groß, um in diesem Browser zu bleiben. Laden Sie die Seite ohne Verbindung nicht neu; drucken Sie sie jetzt.',
     keptHint:

@@ -215,6 +215,7 @@ export const gathering = {
     onlyMissing: 'Only who is still missing',
     print: 'Print',
     everybody: 'Nobody is inside.',
+    notKnown: 'Who is inside is not known yet.',
     allSafe: 'Everybody on the list is safe.',
     none: 'Nobody fits this search.',
     tickedOff: 'safe',
@@ -226,7 +227,9 @@ export const gathering = {
       `The server cannot be reached. This is who was inside at ${when}, ${age} ago. Ticks, search and print go on working.`,
     stopped:
       'The list is no longer kept up to date. Sign in again when you can; ticks stay on this device.',
-    incomplete: 'The list is still being loaded and is not whole.',
+    loadingAnew: (when: string, age: string) =>
+      `The list is being loaded anew. Until it is whole, this is who was inside at ${when}, ${age} ago.`,
+    incomplete: 'The list is not whole: not everybody who is inside is known yet.',
     notKept:
       'This list is too big for this browser to keep. Do not reload this page without a connection; print it now.',
     keptHint:
