@@ -77,6 +77,8 @@ test('somebody is erased only after their code was typed, and then found nowhere
   if (guest === undefined) throw new Error('nobody is invited');
   await admit(api, gathering.id, guest.code);
   await signIn(context, doorbook, SUPERUSER);
+  const addresses: string[] = [];
+  page.on('request', (request) => addresses.push(decodeURIComponent(request.url())));
   await page.goto('/admin');
   await page.getByTestId('erase-code').fill(guest.code);
   await page.getByTestId('erase-code').press('Enter');
@@ -87,6 +89,8 @@ test('somebody is erased only after their code was typed, and then found nowhere
   await page.getByTestId('erase-typed').fill(guest.code);
   await page.getByTestId('erase-confirm').click();
   await expect(page.getByTestId('erase-result')).toContainText('Erased at offset');
+  await expect(page.getByTestId('erase-result')).toContainText('name, e-mail and note are empty');
+  expect(addresses.filter((address) => address.includes(guest.email))).toEqual([]);
   expect(await api.participants(gathering.id, { q: guest.email })).toEqual([]);
   expect(await api.gathering(gathering.id)).toMatchObject({ checked_in_count: 1 });
   await page.goto(`/gatherings/${gathering.id}`);

@@ -21,6 +21,15 @@ export interface Moment {
   at: number;
 }
 
+/** What is still to be read of the moment that is shown: the pages of people from `next` on. */
+interface Rest {
+  offset: number;
+  past: Past;
+  next: string | null;
+  loaded: number;
+  isReading: boolean;
+}
+
 export class MomentFeed implements Feed {
   readonly id: string;
   readonly picture = new Picture();
@@ -37,7 +46,8 @@ export class MomentFeed implements Feed {
   #next: Target | null = null;
   #failed: Target | null = null;
   #isReading = false;
-  /** Reading of people in the background; another moment ends it. */
+  #rest: Rest | null = null;
+  /** Reading in the background; another moment ends it, once that moment is here to be shown. */
   #background = new AbortController();
   #isClosed = false;
   /** What the event that was applied last makes of the moment, shown with the next frame. */
@@ -88,7 +98,6 @@ export class MomentFeed implements Feed {
 
   /** Goes there: after the answer that is awaited, and not at all when another question comes first. */
   async go(target: Target): Promise<void> {
-    this.#background.abort();
     this.#next = target;
     this.#asked = target;
     if (this.#isReading) return;
@@ -101,6 +110,8 @@ export class MomentFeed implements Feed {
     }
     this.#isReading = false;
     this.#asked = null;
+    // Of the moment that is shown now, be it the one asked for or, without an answer, one before it.
+    void this.#loadPeople();
   }
 
   /** Asks once more for what had no answer. */
@@ -137,14 +148,11 @@ export class MomentFeed implements Feed {
   async #answer(target: Target): Promise<Problem | null> {
     const offset = await this.#offsetOf(target);
     if (offset.problem) return offset.problem;
-    const background = new AbortController();
-    this.#background = background;
     // A newer question does not take this answer away: while somebody drags, they see where they pass.
     const { data, problem } = await readPast(this.id, offset.data);
     if (problem) return problem;
     if (this.#isClosed) return null;
     this.#begin(target, offset.data, data);
-    if (this.#next === null) void this.#loadPeople(offset.data, data, background.signal);
     return null;
   }
 
@@ -158,45 +166,52 @@ export class MomentFeed implements Feed {
 
   /** All at once, so that nobody sees half of it. */
   #begin(target: Target, offset: number, past: Past): void {
+    this.#background.abort();
+    this.#background = new AbortController();
+    const { rows, next } = past.people;
+    this.#rest = { offset, past, next, loaded: rows.length, isReading: false };
     this.#chronicle.learn(past.entries, past.entriesAfter, offset);
     const { picture } = this;
     picture.clear();
     picture.describe(past.gathering);
-    picture.people.putAll(past.people.rows);
+    picture.people.putAll(rows);
     this.#fillScans(past.entries);
     this.#gatheringRevision = picture.gatheringRevision;
     const eventAt =
       this.#chronicle.timeline.timeAt(offset) ?? Date.parse(past.gathering.start_date);
     this.#carried = { offset, at: 'time' in target ? target.time : eventAt };
-    this.#isWhole = past.people.next === null;
+    this.#isWhole = next === null;
     this.#loading = null;
     this.#isChanged = true;
     this.#show();
   }
 
-  async #loadPeople(offset: number, past: Past, signal: AbortSignal): Promise<void> {
-    let { next } = past.people;
-    let loaded = past.people.rows.length;
-    while (next !== null) {
+  /** Goes on where it ended. */
+  async #loadPeople(): Promise<void> {
+    const rest = this.#rest;
+    if (!rest || rest.isReading || this.#isClosed) return;
+    const { offset, past } = rest;
+    const { signal } = this.#background;
+    rest.isReading = true;
+    while (rest.next !== null) {
+      const { loaded } = rest;
       this.#loading = { loaded, all: Math.max(past.gathering.participant_count, loaded) };
-      const page: Awaited<ReturnType<typeof readPeople>> = await readPeople(
-        this.id,
-        offset,
-        next,
-        signal,
-      );
+      const page = await readPeople(this.id, offset, rest.next, signal);
       if (signal.aborted) return;
       if (page.problem) {
-        this.#problem = page.problem;
-        this.#failed = { offset };
+        rest.isReading = false;
+        // A question without an answer is what is asked again first.
+        this.#problem ??= page.problem;
+        this.#failed ??= { offset };
         return;
       }
       // Events that were played meanwhile are newer than the page, and stay.
       this.picture.people.putAll(page.data.rows);
-      loaded += page.data.rows.length;
-      next = page.data.next;
+      rest.loaded += page.data.rows.length;
+      rest.next = page.data.next;
       this.#draw();
     }
+    this.#rest = null;
     this.#nameScans(past.entries);
     this.#loading = null;
     this.#isWhole = true;

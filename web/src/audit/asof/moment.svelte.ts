@@ -2,12 +2,7 @@
 
 import { api, type Gathering, type Participant } from '../../api/client';
 import { ask, type Problem } from '../../api/problem';
-
-export interface Pair<T> {
-  /** Null: not yet there then. */
-  then: T | null;
-  now: T | null;
-}
+import { pairOf, type Pair } from './pair';
 
 export class Moment {
   #gathering = $state.raw<Pair<Gathering> | null>(null);
@@ -39,10 +34,10 @@ export class Moment {
     const [then, now] = await Promise.all([readGathering(id, asOf), readGathering(id, null)]);
     const person = code === null ? null : await readPair(code, asOf);
     if (reading !== this.#reading) return;
-    const problem = then.problem ?? now.problem;
-    this.#problem = problem && problem.status !== 404 ? problem : (now.problem ?? null);
-    this.#gathering = this.#problem ? null : { then: then.data ?? null, now: now.data ?? null };
-    this.#person = person;
+    const gathering = now.problem ? { problem: now.problem } : pairOf(then, now);
+    this.#problem = gathering.problem ?? person?.problem ?? null;
+    this.#gathering = gathering.data ?? null;
+    this.#person = person?.data ?? null;
     this.#isReading = false;
   }
 }
@@ -52,9 +47,9 @@ function readGathering(id: string, asOf: string | null) {
   return ask(api.GET('/api/events/{event_id}', { params: { path: { event_id: id }, query } }));
 }
 
-async function readPair(code: string, asOf: string): Promise<Pair<Participant>> {
+async function readPair(code: string, asOf: string) {
   const [then, now] = await Promise.all([readPerson(code, asOf), readPerson(code, null)]);
-  return { then: then.data ?? null, now: now.data ?? null };
+  return pairOf<Participant>(then, now);
 }
 
 function readPerson(code: string, asOf: string | null) {

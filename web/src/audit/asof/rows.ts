@@ -3,7 +3,7 @@
 import type { Gathering, Participant } from '../../api/client';
 import { i18n } from '../../i18n/index.svelte';
 import { moment, number } from '../../time/format';
-import type { Pair } from './moment.svelte';
+import type { Pair } from './pair';
 
 export interface Row {
   name: string;

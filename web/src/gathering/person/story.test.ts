@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryEntry } from '../../api/client';
 import { gathering } from '../../i18n/en/gathering';
-import { lastScan, told } from './story';
+import { lastScan, storyUntil, told } from './story';
 
 const telling = {
   texts: gathering.story,
@@ -76,6 +76,34 @@ describe('an entry in words', () => {
     expect(told(entry('participant_registered', { actor }), telling).circumstances).toBe(
       'by door-7 (steward)',
     );
+  });
+});
+
+describe('the story at a moment of the past', () => {
+  const entries = [
+    entry('participant_registered', { offset: 1 }),
+    entry('participant_checked_in', { offset: 3, undone_by: 5 }),
+    entry('scan_undone', { offset: 5, undoes: 3 }),
+  ];
+  const toldUntil = (until: number) =>
+    storyUntil(entries, until).map((entry) => [entry.offset, entry.undone_by ?? null]);
+
+  it('knows nothing of what came later, nor what was taken back later', () => {
+    expect(toldUntil(2)).toEqual([[1, null]]);
+    expect(toldUntil(4)).toEqual([
+      [1, null],
+      [3, null],
+    ]);
+  });
+
+  it('says what was taken back from then on', () => {
+    const whole = [
+      [1, null],
+      [3, 5],
+      [5, null],
+    ];
+    expect(toldUntil(5)).toEqual(whole);
+    expect(toldUntil(Infinity)).toEqual(whole);
   });
 });
 

@@ -43,6 +43,13 @@ export function told(entry: HistoryEntry, telling: Telling): Told {
   };
 }
 
+/** The story as it was told at an offset: nothing later, and nothing undone that was undone later. */
+export function storyUntil(entries: readonly HistoryEntry[], until: number): HistoryEntry[] {
+  return entries
+    .filter((entry) => entry.offset <= until)
+    .map((entry) => ((entry.undone_by ?? 0) > until ? { ...entry, undone_by: null } : entry));
+}
+
 /** The last scan that counts: what an undo takes back. */
 export function lastScan(entries: readonly HistoryEntry[]): HistoryEntry | null {
   const counts = (entry: HistoryEntry) =>

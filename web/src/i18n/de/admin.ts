@@ -210,12 +210,9 @@ export const admin: Messages['admin'] = {
     done: (offset) => `Gelöscht bei Offset ${offset}.`,
     proof: 'Gerade noch einmal vom Server gelesen:',
     empty: 'leer',
-    searchGone:
-      'Eine Suche nach dem Namen findet dieses Ticket in dieser Veranstaltung nicht mehr.',
-    searchStill:
-      'Eine Suche nach dem Namen findet dieses Ticket noch. Lesen Sie es gleich noch einmal; bleibt es so, melden Sie einen Fehler.',
+    gone: 'Das Ticket steht als gelöscht da; Name, E-Mail und Notiz sind leer.',
     stillThere:
-      'Der Server zeigt noch einen Namen. Lesen Sie es gleich noch einmal; bleibt es so, melden Sie einen Fehler.',
+      'Der Server zeigt noch Name, E-Mail oder Notiz. Lesen Sie es gleich noch einmal; bleibt es so, melden Sie einen Fehler.',
     unread: 'Gelöscht ist, aber es konnte nicht noch einmal gelesen werden, um es zu zeigen.',
     everybody: 'Alle einer Veranstaltung',
     everybodyHint: 'Wenn die Zeit vorbei ist, in der Sie die Daten aufbewahren dürfen.',

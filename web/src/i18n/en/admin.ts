@@ -209,11 +209,9 @@ export const admin = {
     done: (offset: string) => `Erased at offset ${offset}.`,
     proof: 'Read again from the server just now:',
     empty: 'empty',
-    searchGone: 'A search for the name in this gathering does not find this ticket any more.',
-    searchStill:
-      'A search for the name still finds this ticket. Read again in a moment; if it stays, report a defect.',
+    gone: 'The ticket is there as erased; name, e-mail and note are empty.',
     stillThere:
-      'The server still shows a name. Read again in a moment; if it stays, report a defect.',
+      'The server still shows a name, e-mail or note. Read again in a moment; if it stays, report a defect.',
     unread: 'It is erased, but it could not be read again to show it.',
     everybody: 'Everybody of a gathering',
     everybodyHint: 'For when the time for which you may keep the data is over.',
