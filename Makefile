@@ -81,8 +81,9 @@ browser: web $(TARGET)/browser/ready ## every page in Chromium, against a real s
 	DOORBOOK=$(abspath $(DOORBOOK)) DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser run budgets-quick
 
 .PHONY: pages
-pages: export DOORBOOK_UPDATE = 1
-pages: browser ## the same, and write the screenshots into docs/pages
+pages: web $(TARGET)/browser/ready ## take the pictures of docs/pages anew: every page, both themes
+	cargo build --locked --workspace
+	DOORBOOK=$(abspath $(DOORBOOK)) DOORBOOK_TEST_OUT=$(abspath $(TARGET))/browser npm --prefix web/browser run pictures
 
 .PHONY: budgets
 budgets: web $(TARGET)/browser/ready ## measure the pages: size, first screen, live updates, frames

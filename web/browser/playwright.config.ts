@@ -3,10 +3,12 @@
 
 import { defineConfig } from '@playwright/test';
 
-import { BROWSER_ARGUMENTS, chromiumPath, OUT } from './harness/surroundings.ts';
+import { BROWSER_ARGUMENTS, chromiumPath, OUT, UPDATE_PICTURES } from './harness/surroundings.ts';
 
 export default defineConfig({
   testDir: 'specs',
+  // Pictures are taken when they are wanted: they ask nothing that the other specs do not.
+  testIgnore: UPDATE_PICTURES ? [] : 'pictures.spec.ts',
   outputDir: `${OUT}/results`,
   preserveOutput: 'failures-only',
   // Each with a server of its own.

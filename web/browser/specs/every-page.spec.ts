@@ -1,6 +1,9 @@
 // What must hold on every page: it is accessible in both themes, fits every screen, lets nothing jump, survives
 // being mirrored, and speaks German.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 
@@ -9,6 +12,7 @@ import { DESK, look, overflowOf, PHONE, shiftsOf, wordsOf } from '../harness/loo
 import { GATES, night, type Night } from '../harness/night.ts';
 import { SCREENS } from '../harness/screens.ts';
 import { expect, test as stage } from '../harness/stage.ts';
+import { PICTURES } from '../harness/surroundings.ts';
 import { SUPERUSER } from '../harness/tokens.ts';
 
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -58,21 +62,19 @@ async function findings(page: Page): Promise<unknown[]> {
 }
 
 for (const screen of SCREENS) {
-  for (const [where, how] of [
-    ['in the light theme', { colorScheme: 'light' }],
-    ['in the dark theme', { colorScheme: 'dark' }],
-    ['on a phone', { viewport: PHONE }],
-  ] as const) {
-    test(`${screen.name} has no finding of axe ${where}`, async ({
-      browser,
-      doorbook,
-      evening,
-    }) => {
-      const page = await look(screen, evening, browser, doorbook, how);
-      expect(await findings(page)).toEqual([]);
-      await page.context().close();
-    });
-  }
+  test(`${screen.name} has no finding of axe, in both themes and on a phone`, async ({
+    browser,
+    doorbook,
+    evening,
+  }) => {
+    const page = await look(screen, evening, browser, doorbook, {});
+    expect(await findings(page), 'light').toEqual([]);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await findings(page), 'dark').toEqual([]);
+    await page.setViewportSize(PHONE);
+    expect(await findings(page), 'on a phone').toEqual([]);
+    await page.context().close();
+  });
 
   test(`${screen.name} fits every screen, mirrored too`, async ({ browser, doorbook, evening }) => {
     const page = await look(screen, evening, browser, doorbook, {});
@@ -120,3 +122,9 @@ for (const screen of SCREENS) {
     await german.context().close();
   });
 }
+
+test('every page is pictured in the documentation, in both themes', () => {
+  const text = readFileSync(join(PICTURES, 'README.md'), 'utf8');
+  for (const { name } of SCREENS)
+    for (const theme of ['light', 'dark']) expect(text).toContain(`${name}-${theme}.png`);
+});

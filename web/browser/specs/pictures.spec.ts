@@ -2,7 +2,7 @@
 // into the documentation when DOORBOOK_UPDATE is 1, and beside the results otherwise. A picture says how the pages
 // look; whether they are right is asked by the other specs.
 
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 
@@ -93,9 +93,3 @@ for (const screen of SCREENS) {
     });
   }
 }
-
-test('every page that is pictured is in the documentation', () => {
-  const text = readFileSync(join(PICTURES, 'README.md'), 'utf8');
-  for (const { name } of SCREENS)
-    for (const theme of ['light', 'dark']) expect(text).toContain(`${name}-${theme}.png`);
-});
