@@ -151,3 +151,19 @@ function runningFirst(a: BoardRow, b: BoardRow): number {
     Date.parse(b.gathering.start_date) - Date.parse(a.gathering.start_date)
   );
 }
+
+let early: BoardFeed | null = null;
+
+/** Opens the dashboard's stream before it is known who is signed in: the answer comes while the page is made. */
+export function openEarly(): void {
+  early = new BoardFeed();
+}
+
+/** The one that was opened early, once, unless it was turned away; else a new one. */
+export function openedBoard(): BoardFeed {
+  const board = early;
+  early = null;
+  if (board && board.freshness.state !== 'stopped') return board;
+  board?.close();
+  return new BoardFeed();
+}
