@@ -7,6 +7,10 @@ import { defineConfig } from 'vitest/config';
 
 const server = process.env['DOORBOOK_URL'] ?? 'http://127.0.0.1:8080';
 
+/** What the first page consists of, and the others need as well. */
+const BASE =
+  /\/(node_modules\/(svelte|esm-env|clsx|openapi-fetch)|clients\/js|src\/(api|feed|time|i18n\/(en|index)|router|page|session\/(?!HandOn|QrReader)|ui\/(Header|Notice|FreshnessBadge|CapacityBar|fullness|Bars|theme)|gathering\/evacuation\/roster))/;
+
 export default defineConfig({
   plugins: [svelte()],
   resolve: {
@@ -21,6 +25,19 @@ export default defineConfig({
     // The policy of the pages allows no inline module, and every browser that runs them preloads.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    rolldownOptions: {
+      output: {
+        // One file for what every page needs: on a slow phone each further one costs more than its bytes.
+        codeSplitting: {
+          groups: [
+            {
+              name: 'base',
+              test: BASE,
+            },
+          ],
+        },
+      },
+    },
     reportCompressedSize: true,
   },
   server: {
