@@ -104,20 +104,13 @@ impl State {
         end: Offset,
         limit: usize,
     ) -> Vec<Offset> {
-        let lists = [
-            (&self.gates, wanted.gate),
-            (&self.actors, wanted.actor),
-            (&self.types, wanted.kind),
-        ];
-        let mut walks = Vec::new();
-        walks.extend(wanted.participant.map(Walk::Plain));
-        for (lists, name) in lists {
-            let Some(name) = name else { continue };
-            match lists.get(name) {
-                Some(list) => walks.push(Walk::over(list)),
-                None => return Vec::new(),
-            }
-        }
+        let Some(lists) = self.named(wanted) else {
+            return Vec::new();
+        };
+        let person = wanted.participant.map(Walk::Plain);
+        let walks: Vec<_> = (person.into_iter())
+            .chain(lists.into_iter().map(Walk::over))
+            .collect();
         common(walks, after, end, limit)
     }
 
@@ -129,26 +122,31 @@ impl State {
         end: Offset,
         limit: usize,
     ) -> Vec<Offset> {
-        let lists = [
-            (&self.gates, wanted.gate),
-            (&self.actors, wanted.actor),
-            (&self.types, wanted.kind),
-        ];
-        let mut walks = Vec::new();
-        walks.extend(wanted.participant.map(Back::Plain));
-        for (lists, name) in lists {
-            let Some(name) = name else { continue };
-            match lists.get(name) {
-                Some(list) => walks.push(Back::over(list)),
-                None => return Vec::new(),
-            }
-        }
+        let Some(lists) = self.named(wanted) else {
+            return Vec::new();
+        };
+        let person = wanted.participant.map(Back::Plain);
+        let walks: Vec<_> = (person.into_iter())
+            .chain(lists.into_iter().map(Back::over))
+            .collect();
         if walks.is_empty() {
             // Every event has one type.
             let all = self.types.values().map(Back::over).collect();
             return any_back(all, after, end, limit);
         }
         common_back(walks, after, end, limit)
+    }
+
+    /// The lists of what is wanted by name; none when one of the names was never seen, and nothing fits.
+    fn named(&self, wanted: &Wanted<'_>) -> Option<Vec<&Postings>> {
+        let lists = [
+            (&self.gates, wanted.gate),
+            (&self.actors, wanted.actor),
+            (&self.types, wanted.kind),
+        ];
+        (lists.into_iter())
+            .filter_map(|(lists, name)| Some(lists.get(name?)))
+            .collect()
     }
 
     /// The rows in which two indexes differ, and how: participants, gates, actors, types.
